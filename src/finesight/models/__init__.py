@@ -1,0 +1,1 @@
+"""One file per published architecture: networks and nothing else. ``table.NETWORKS`` maps names to import paths."""
