@@ -12,6 +12,7 @@ __all__ = ["NETWORKS", "network_class"]
 
 NETWORKS: dict[str, str] = {
     "collapsible": "finesight.models.image.collapsible:Collapsible",
+    "vgg": "finesight.models.quality.vgg:Vgg",
 }
 
 
