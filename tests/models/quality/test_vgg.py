@@ -113,6 +113,8 @@ def test_halo_is_exact() -> None:
     network = Vgg(16, layers=["conv3_3"]).double()
     for parameter in network.parameters():
         parameter.data.abs_()
+    for place in (4, 9):
+        network.features[place] = nn.AvgPool2d(2)  # a maximum hides all but one of its inputs from the gradient
     image = torch.rand(1, 3, 96, 96, dtype=torch.float64, requires_grad=True)
     ratio = network.traits.multiple
     network(image)["conv3_3"][0, 0, 12, 12].backward()
