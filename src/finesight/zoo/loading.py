@@ -1,0 +1,147 @@
+"""From a name or a file to a network with its weights."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from finesight.errors import ModelError, SettingError, nearest
+from finesight.models.table import network_class
+from finesight.zoo import checkpoint
+from finesight.zoo.cards import WEIGHTS, card, catalog
+from finesight.zoo.checkpoint import Checkpoint
+from finesight.zoo.model import Card, Model
+from finesight.zoo.tensors import load_tensors, strip_prefix
+
+__all__ = ["build", "load"]
+
+
+def build(architecture: str, arguments: Mapping[str, Any], *, source: str = "") -> nn.Module:
+    """A network with fresh weights. The global random state is left as it was.
+
+    Raises:
+        ModelError: the architecture is unknown, or does not take these arguments.
+    """
+    kind = network_class(architecture)
+    known = inspect.signature(kind).parameters
+    for name in arguments:
+        if name not in known:
+            where = f"{source}: " if source else ""
+            raise ModelError(f"{where}'{name}' is not an argument of {architecture}. {nearest(name, known)}".strip())
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return kind(**arguments)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"{architecture} cannot be built with {dict(arguments)}: {error}") from error
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    architecture: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    scale: int | None = None,
+) -> Model:
+    """A network with its weights: by a name of the catalog, or from a file of any of the known layouts.
+
+    Args:
+        name_or_path: ``finesight-x4``, ``edsr-x4`` ... (see ``finesight models list``), or a file; a name that is both
+            means the file when it has a suffix or a folder in it.
+        device: where the network is put.
+        architecture: what the file holds, where it cannot be told from the file.
+        arguments: of the network's constructor; they go before what is read from the file.
+        scale: the same as ``arguments={"scale": scale}``.
+
+    >>> model = load("finesight-x2")
+    >>> model.traits.scale
+    2
+
+    Raises:
+        ModelError: the name is unknown, or the file is not what it should be.
+    """
+    given = dict(arguments or {}) | ({} if scale is None else {"scale": scale})
+    text = str(name_or_path)
+    if text in catalog() or not _looks_like_file(text):
+        model = _load_named(card(text), architecture, given)
+    else:
+        model = _load_file(Path(text), architecture, given)
+    try:
+        model.network.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingError(f"The device '{device}' cannot be used: {str(error).splitlines()[0]}") from error
+    return model
+
+
+def _looks_like_file(text: str) -> bool:
+    path = Path(text)
+    return len(path.parts) > 1 or path.suffix in checkpoint.SUFFIXES or path.exists()
+
+
+def _finish(network: nn.Module, found: Card, file: Path) -> Model:
+    traits = network.traits
+    return Model(network.eval(), traits, found.measured(checkpoint.sha256(file)))  # type: ignore[arg-type]  # every network has traits
+
+
+def _load_named(found: Card, architecture: str | None, given: Mapping[str, Any]) -> Model:
+    file = WEIGHTS / found.packaged
+    if not found.packaged:
+        raise ModelError(f"{found.name} is not downloaded.")
+    if not file.is_file():
+        raise ModelError(f"{found.name} should ship with finesight, but {file} is missing; install finesight again.")
+    read = checkpoint.read(file)
+    used = architecture or read.architecture or found.architecture
+    values = {**found.arguments, **read.arguments, **given}
+    network = build(used, values, source=found.name)
+    tensors = strip_prefix(read.tensors, found.part) if found.part else read.tensors
+    load_tensors(network, tensors, source=str(file))
+    described = replace(found, architecture=used, arguments=values, training=dict(read.card))
+    return _finish(network, described, file)
+
+
+def _load_file(file: Path, architecture: str | None, given: Mapping[str, Any]) -> Model:
+    read = checkpoint.read(file)
+    used = architecture or read.architecture
+    if not used:
+        used, found = _recognised(read)
+        values = {**found, **given}
+    else:
+        values = {**read.arguments, **given}
+    network = build(used, values, source=file.name)
+    load_tensors(network, read.tensors, source=str(file))
+    return _finish(network, _card_of(read, used, values, network), file)
+
+
+def _recognised(read: Checkpoint) -> tuple[str, dict[str, Any]]:
+    from finesight.zoo.recognise import RECOGNISERS
+
+    shapes = {name: tuple(tensor.shape) for name, tensor in read.tensors.items()}
+    for architecture, recogniser in RECOGNISERS.items():
+        if (arguments := recogniser(shapes)) is not None:
+            return architecture, arguments
+    raise ModelError(
+        f"{read.path} holds weights of no architecture that finesight knows ({', '.join(list(shapes)[:3])}, ...)."
+    )
+
+
+def _card_of(read: Checkpoint, architecture: str, arguments: Mapping[str, Any], network: nn.Module) -> Card:
+    """A card for a file that is not in the catalog, from what it says about itself."""
+    facts = read.card
+    traits: Any = network.traits
+    return Card(
+        name=str(facts.get("name") or read.path.stem),
+        task=traits.task,
+        summary=str(facts.get("summary", "")),
+        architecture=architecture,
+        arguments=dict(arguments),
+        file=read.path.name,
+        licence=str(facts.get("licence", "")),
+        scale=traits.scale,
+        training=dict(facts),
+    )
