@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real pictures, clips and oracles beside the checkout; tests that need it skip where it is absent."""
+    """Real pictures, clips and oracles beside the checkout; tests that need them skip where they are absent."""
     if not (SHARED / "DESIGN.md").is_file():
         pytest.skip(f"needs the data in {SHARED}, which is not there")
     return SHARED

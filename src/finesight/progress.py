@@ -16,7 +16,7 @@ class Progress(Protocol):
     def __call__(self, done: int, total: int, note: str) -> None: ...
 
 
-def silent(done: int, total: int, note: str) -> None:  # noqa: ARG001  (the default of every ``progress`` argument)
+def silent(done: int, total: int, note: str) -> None:
     """Report nothing."""
 
 

@@ -76,7 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{path}  FAILED  {type(error).__name__}: {error}")
             failed += 1
             continue
-        print(f"{path}  {result.error:.2e}  ({result.output}, at most {result.tolerance:.0e})" + ("" if result.passed else "  FAILED"))
+        print(
+            f"{path}  {result.error:.2e}  ({result.output}, at most {result.tolerance:.0e})"
+            + ("" if result.passed else "  FAILED")
+        )
         failed += not result.passed
     return 1 if failed else 0
 

@@ -1,1 +1,1 @@
-"""data"""
+"""Datasets for training: packed crops, drawn pictures, random pairs."""

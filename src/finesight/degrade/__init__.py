@@ -1,1 +1,1 @@
-"""degrade"""
+"""How low quality is made: resizing, blur, noise, compression."""

@@ -1,0 +1,110 @@
+"""Batches of (low, high) resolution patches from a pack, each a function of the seed and the step alone.
+
+Because no state is carried from step to step, a resumed run sees exactly what an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finesight.data.pack import read_pack
+from finesight.degrade import first_order
+from finesight.degrade.resize import resize_8bit
+from finesight.errors import InputError, SettingError
+
+__all__ = ["CropPairs"]
+
+_JPEG_GRID = 8  # a patch is cut out of a degraded one that is this much larger, so that the 8x8 grid lies anywhere
+
+
+class CropPairs:
+    """Random patch pairs out of the crops of one pack.
+
+    Args:
+        path: a pack made by ``finesight data pack``.
+        scale: high over low resolution.
+        patch: side of a low-resolution patch in pixels.
+        degradation: ``None`` for MATLAB-style bicubic on 8-bit pictures, otherwise first-order settings.
+        held_out: every so many crops one is kept for validation.
+        seed: decides every batch.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        scale: int,
+        patch: int,
+        degradation: first_order.FirstOrder | None = None,
+        held_out: int = 40,
+        seed: int = 0,
+    ) -> None:
+        crops = read_pack(path)
+        if not crops:
+            raise InputError(f"{path} holds no crops. Make a pack with: finesight data pack")
+        side = crops[0].shape[0] // scale * scale
+        margin = _JPEG_GRID if degradation else 0
+        if (patch + margin) * scale > side:
+            raise SettingError(f"patch {patch} needs crops of {(patch + margin) * scale} pixels; {path} has {side}")
+        high = torch.from_numpy(np.stack([crop[:side, :side] for crop in crops])).permute(0, 3, 1, 2).contiguous()
+        chosen = torch.arange(len(high)) % held_out == held_out - 1
+        self.scale, self.patch, self.degradation, self.seed = scale, patch, degradation, seed
+        self.high, self.validation = high[~chosen], high[chosen]
+        if not len(self.high):
+            raise InputError(f"{path} holds only {len(crops)} crops; training needs at least 2")
+        self.low = None
+        if degradation is None:
+            self.low = torch.cat([resize_8bit(part, scale=1 / scale) for part in self.high.split(64)])
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """The pairs of one step: ``(size, 3, patch, patch)`` and ``(size, 3, scale patch, scale patch)``, float in [0, 1]."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        pairs = [self._pair(generator) for _ in range(size)]
+        low, high = (torch.stack([pair[i] for pair in pairs]) for i in (0, 1))
+        return low, high
+
+    def _pair(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        def draw(bound: int) -> int:
+            return int(torch.randint(bound, (), generator=generator))
+
+        index, turn, s = draw(len(self.high)), draw(8), self.scale
+        side = self.high.shape[-1] // s
+        if self.low is not None:
+            top, left = draw(side - self.patch + 1), draw(side - self.patch + 1)
+            low = self.low[index, :, top : top + self.patch, left : left + self.patch].float() / 255
+            high = self._high(index, top, left, self.patch)
+            return _turned(low, turn), _turned(high, turn)
+        assert self.degradation is not None
+        large = self.patch + _JPEG_GRID
+        top, left = draw(side - large + 1), draw(side - large + 1)
+        high = _turned(self._high(index, top, left, large), turn)
+        low = first_order.apply(high[None], first_order.sample(self.degradation, generator), scale=s)[0]
+        down, right = draw(_JPEG_GRID + 1), draw(_JPEG_GRID + 1)
+        return (
+            low[:, down : down + self.patch, right : right + self.patch],
+            high[:, s * down : s * (down + self.patch), s * right : s * (right + self.patch)],
+        )
+
+    def _high(self, index: int, top: int, left: int, size: int) -> Tensor:
+        s = self.scale
+        return self.high[index, :, s * top : s * (top + size), s * left : s * (left + size)].float() / 255
+
+    def validation_pairs(self) -> tuple[Tensor, Tensor]:
+        """The held-out crops whole: low and high resolution, float in [0, 1]; the same at every call."""
+        high = self.validation.float() / 255
+        if self.degradation is None:
+            return resize_8bit(self.validation, scale=1 / self.scale).float() / 255, high
+        generator = torch.Generator().manual_seed(self.seed)
+        draws = [first_order.sample(self.degradation, generator) for _ in high]
+        low = [first_order.apply(one[None], draw, scale=self.scale) for one, draw in zip(high, draws, strict=True)]
+        return torch.cat(low), high
+
+
+def _turned(image: Tensor, turn: int) -> Tensor:
+    """One of the eight turns and mirrorings of a square."""
+    image = image.rot90(turn % 4, (-2, -1))
+    return image.flip(-1) if turn >= 4 else image

@@ -1,0 +1,40 @@
+"""``python -m finesight.train RECIPE FOLDER``: training where only torch, numpy, pydantic and Pillow are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from finesight.errors import Error
+from finesight.train.recipe import read_recipe
+from finesight.train.regression import train
+
+
+def main() -> int:
+    """Train and print a line at every validation; exit 2 if the run cannot start or go on."""
+    parser = argparse.ArgumentParser(prog="python -m finesight.train", description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--stop-after", type=int, default=None, metavar="STEPS")
+    arguments = parser.parse_args()
+    started = time.monotonic()
+
+    def report(done: int, total: int, note: str) -> None:
+        sys.stdout.write(f"{done}/{total}  {note}  {time.monotonic() - started:.0f} s\n")
+        sys.stdout.flush()
+
+    try:
+        recipe = read_recipe(arguments.recipe, arguments.settings)
+        train(recipe, arguments.folder, device=arguments.device, stop_after=arguments.stop_after, progress=report)
+    except Error as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""Training a network to give back the high resolution: one loop, in the order in which things happen."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from finesight.data.crops import CropPairs
+from finesight.degrade.first_order import FirstOrder
+from finesight.errors import CalculationError
+from finesight.models.table import network_class
+from finesight.progress import Cancel, Progress, silent
+from finesight.train.recipe import Recipe
+from finesight.train.start import build_network, start_from
+from finesight.train.state import Average, State, load_state, save_state, save_weights
+
+__all__ = ["learning_rate", "train"]
+
+_BAD_STEPS = 20  # so many steps in a row with NaN or infinity end the run
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """The learning rate used by ``step`` (from 0): a linear rise, then a cosine to the final one."""
+    settings = recipe.optimizer
+    if step < settings.warmup:
+        return settings.learning_rate * (step + 1) / settings.warmup
+    done = (step - settings.warmup) / max(1, recipe.steps - 1 - settings.warmup)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return settings.final_learning_rate + (settings.learning_rate - settings.final_learning_rate) * cosine
+
+
+def _loss(kind: str, restored: Tensor, truth: Tensor) -> Tensor:
+    if kind == "charbonnier":
+        return torch.sqrt((restored - truth) ** 2 + 1e-6).mean()
+    return F.l1_loss(restored, truth)
+
+
+@torch.no_grad()
+def validate(network: nn.Module, pairs: CropPairs, device: torch.device) -> float:
+    """Mean RGB PSNR in dB over the held-out crops, a border of ``scale`` left out."""
+    low, high = pairs.validation_pairs()
+    values = []
+    for one, truth in zip(low, high, strict=True):
+        restored = network(one[None].to(device)).clamp(0, 1).cpu()[0]
+        b = pairs.scale
+        error = ((restored - truth)[:, b:-b, b:-b].double() ** 2).mean()
+        values.append(10 * math.log10(1 / max(float(error), 1e-10)))
+    return sum(values) / len(values) if values else math.nan
+
+
+def _pairs(recipe: Recipe, scale: int) -> CropPairs:
+    degradation = recipe.data.degradation
+    first_order = None if degradation == "bicubic" else FirstOrder(**degradation.model_dump(exclude={"kind"}))
+    return CropPairs(
+        Path(recipe.data.pack).expanduser(),
+        scale=scale,
+        patch=recipe.data.patch,
+        degradation=first_order,
+        held_out=recipe.data.held_out,
+        seed=recipe.seed,
+    )
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    stop_after: int | None = None,
+    progress: Progress = silent,
+    cancel: Cancel | None = None,
+) -> Path | None:
+    """Train, or go on training, in ``folder``.
+
+    The folder holds ``recipe.json`` (the resolved recipe), ``state.pt`` (to continue), ``log.csv`` and, at the end, the
+    weights ``NAME.safetensors``. On a CPU a resumed run ends with the same bits as an uninterrupted one.
+
+    Args:
+        recipe: the settings.
+        folder: where everything is kept; a run that is found there is continued.
+        device: ``cpu``, ``cuda``, ...
+        stop_after: end this call after so many steps, with the state saved.
+        progress, cancel: see ``finesight.progress``.
+
+    Returns:
+        The file of weights, or ``None`` when stopped before the last step.
+
+    Raises:
+        InputError, OutputError, SettingError: data, folder or recipe cannot be used.
+        CalculationError: the loss stays NaN or infinite.
+    """
+    where = torch.device(device)
+    torch.manual_seed(recipe.seed)  # initial weights; the caller's process is the run
+    network = build_network(network_class(recipe.network.architecture), recipe.network.arguments)
+    if recipe.network.start_from:
+        start_from(network, Path(recipe.network.start_from).expanduser())
+    network = network.to(where, memory_format=torch.channels_last)
+    settings = recipe.optimizer
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, betas=settings.betas, fused=True)
+    state = State(network, optimizer, Average(network, recipe.average))
+    pairs = _pairs(recipe, network.traits.scale)
+    resolved = recipe.model_dump_json(indent=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.json").write_text(resolved + "\n", encoding="utf-8")
+    if (folder / "state.pt").exists():
+        load_state(state, folder / "state.pt", recipe=resolved)
+    first, last = state.step, min(recipe.steps, state.step + (stop_after or recipe.steps))
+    total, bad, started = 0.0, 0, time.perf_counter()
+    network.train()
+    while state.step < last:
+        step = state.step
+        low, high = (part.to(where) for part in pairs.batch(step, recipe.data.batch))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, step)
+        reduced = recipe.precision == "bfloat16" and step < recipe.steps - recipe.float32_steps
+        with torch.autocast(where.type, torch.bfloat16, enabled=reduced):
+            restored = network(low.contiguous(memory_format=torch.channels_last))
+        loss = _loss(recipe.loss, restored.float(), high)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+        if torch.isfinite(norm):
+            optimizer.step()
+            state.average.update(network, step)
+            bad, total = 0, total + float(loss.detach())
+        else:  # the step is left out, as if the batch had not been drawn
+            bad += 1
+            if bad >= _BAD_STEPS:
+                raise CalculationError(
+                    f"The gradient was not finite for {bad} steps up to step {step}. Lower the learning rate."
+                )
+        state.step += 1
+        if state.step % recipe.validate_every == 0 or state.step == last:
+            decibels = validate(state.average.network, pairs, where)
+            _log(folder / "log.csv", state.step, total / recipe.validate_every, decibels, time.perf_counter() - started)
+            progress(
+                state.step, recipe.steps, f"validation {decibels:.2f} dB, loss {total / recipe.validate_every:.5f}"
+            )
+            total = 0.0
+        if state.step % recipe.save_every == 0 or state.step == last:
+            save_state(state, folder / "state.pt", recipe=resolved)
+        if cancel is not None:
+            try:
+                cancel.check()
+            except Exception:
+                save_state(state, folder / "state.pt", recipe=resolved)
+                raise
+    if state.step < recipe.steps:
+        return None
+    weights = folder / f"{recipe.name}.safetensors"
+    card = {
+        "recipe": recipe.model_dump(mode="json"),
+        "steps": recipe.steps,
+        "device": where.type,
+        "steps_here": last - first,
+    }
+    arguments = dict(recipe.network.arguments)
+    save_weights(
+        state.average.network, weights, architecture=recipe.network.architecture, arguments=arguments, card=card
+    )
+    return weights
+
+
+def _log(path: Path, step: int, loss: float, decibels: float, seconds: float) -> None:
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["step", "loss", "psnr", "seconds"])
+        writer.writerow([step, f"{loss:.6f}", f"{decibels:.4f}", f"{seconds:.1f}"])

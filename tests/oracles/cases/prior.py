@@ -1,0 +1,160 @@
+"""Face, reference and generative priors: which of our calls each published case is.
+
+The published images of StyleGAN2 and PGGAN lie in [-1, 1], ours in [0, 1]; ``_unit`` and ``_signed`` change over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from finesight.models.prior.stylegan2 import ModulatedConv, StyleGan2
+from finesight.models.prior.stylegan2_discriminator import StyleGan2Discriminator, minibatch_deviation
+from finesight.nn.construct import uninitialised
+from finesight.nn.equalised import EqualisedLinear, biased_leaky_relu, pixel_norm
+from finesight.nn.upfirdn import Blur, Enlarge, blur_kernel, upfirdn2d
+from tests.oracles.case import Answers, Case
+from tests.oracles.reader import Oracle
+
+__all__ = ["CASES"]
+
+
+def _unit(signed: Tensor) -> Tensor:
+    return signed / 2 + 0.5
+
+
+def _signed(unit: Tensor) -> Tensor:
+    return unit * 2 - 1
+
+
+def _values(config: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """A published configuration under our argument names; a key that is not known is an error, never ignored."""
+    unknown = sorted(set(config) - set(names))
+    if unknown:
+        raise LookupError(f"no argument of ours stands for {', '.join(unknown)}")
+    return {names[key]: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+
+
+def _sampled(image: Tensor, expected: tuple[int, ...]) -> Tensor:
+    """Every k-th row and column, k from the size that is stored."""
+    step = max(1, image.shape[-1] // expected[-1])
+    return image[..., ::step, ::step]
+
+
+def _overall(image: Tensor) -> dict[str, Tensor]:
+    return {"mean": image.mean(dim=(0, 2, 3)), "std": image.transpose(0, 1).flatten(1).std(dim=1)}
+
+
+# ---------------------------------------------------------------------------------------------------- StyleGAN2
+
+STYLEGAN2 = {
+    "out_size": "size",
+    "style_channels": "style_channels",
+    "num_mlps": "mapping_layers",
+    "channel_multiplier": "channel_multiplier",
+    "blur_kernel": "blur",
+    "lr_mlp": "mapping_rate",
+}
+
+
+def stylegan2_generator(oracle: Oracle) -> Answers:
+    with uninitialised():
+        network = StyleGan2(**_values(oracle.config, STYLEGAN2))
+    oracle.filled(network)
+    given = oracle.inputs
+    if "z" not in given:
+        image = network.synthesise(given["wplus"])
+        return {"image": _sampled(image, oracle.outputs["image"].shape), **_overall(image)}
+    z = given["z"]
+    w = network.map(z)
+    noise = [given[f"noise{index}"] for index in range(network.noises)]
+    answers = {
+        "image": _signed(network(z)),
+        "latent": w,
+        "mixed": network.synthesise(network.mix(w[:1], w[1:2], 3)),
+        "truncated": network.synthesise(network.truncate(w, given["mean_latent"], 0.5)),
+        "from_w": network.synthesise(given["w"]),
+        "from_wplus": network.synthesise(given["wplus"]),
+        "other_noise": _signed(network(z[:1], noise)),
+        "no_noise": _signed(network(z[:1], [torch.zeros_like(each) for each in noise])),
+    }
+    return {
+        name: _sampled(answer, oracle.outputs[name].shape) if answer.ndim == 4 else answer
+        for name, answer in answers.items()
+    }
+
+
+def stylegan2_discriminator(oracle: Oracle) -> Answers:
+    config = dict(oracle.config)
+    deviation = config.pop("mbstd_cfg", {})
+    names = {"in_size": "size", "channel_multiplier": "channel_multiplier", "blur_kernel": "blur"}
+    options = _values(deviation, {"group_size": "group", "channel_groups": "channel_groups"})
+    with uninitialised():
+        network = StyleGan2Discriminator(**_values(config, names), **options)
+    oracle.filled(network)
+    image = _unit(oracle.inputs["image"])
+    features = network.features(image)
+    answers = {
+        "score": network.score(features),
+        "features": features[:, :: features.shape[1] // oracle.outputs["features"].shape[1]],
+    }
+    for name, count in (("score_first", 1), ("score_pair", 2)):
+        if name in oracle.outputs:
+            answers[name] = network.score(features[:count])
+    return answers
+
+
+def stylegan2_modulated_conv(oracle: Oracle) -> Answers:
+    names = {
+        "in_channels": "inputs",
+        "out_channels": "outputs",
+        "kernel_size": "size",
+        "style_channels": "style_channels",
+        "demodulate": "demodulate",
+        "upsample": "upsample",
+        "downsample": "downsample",
+        "blur_kernel": "blur",
+    }
+    layer = oracle.filled(ModulatedConv(**_values(oracle.config, names)))
+    return {"out": layer(oracle.inputs["x"], oracle.inputs["style"])}
+
+
+def stylegan2_equal_linear(oracle: Oracle) -> Answers:
+    config = dict(oracle.config)
+    activation = config.pop("activation", None)
+    if activation not in (None, "biased leaky ReLU"):
+        raise LookupError(f"activation {activation} is not known")
+    names = {"in_features": "inputs", "out_features": "outputs", "lr_mul": "rate", "gain": "gain", "bias_init": "bias"}
+    layer = EqualisedLinear(**_values(config, names), activate=activation is not None)
+    return {"out": oracle.filled(layer)(oracle.inputs["x"])}
+
+
+def stylegan2_functions(oracle: Oracle) -> Answers:
+    x, kernel, features = (oracle.inputs[name] for name in ("x", "kernel", "f"))
+    return {
+        "plain": upfirdn2d(x, kernel, pad=(1, 2)),
+        "up2": upfirdn2d(x, kernel, up=2, pad=(2, 1)),
+        "down2": upfirdn2d(x, kernel, down=2, pad=(2, 1)),
+        "both": upfirdn2d(x, kernel, up=3, down=2, pad=(1, 2)),
+        "pad4": upfirdn2d(x, kernel, pad=(2, 1, 0, 3)),
+        "crop": upfirdn2d(x, kernel, up=2, pad=(-1, 3)),
+        "blur_kernel": blur_kernel(),
+        "upsample": Enlarge()(x),
+        "blur_up": Blur(pad=(1, 1), gain=4)(x),
+        "blur_down": Blur(pad=(2, 2))(x),
+        "pixel_norm": pixel_norm(oracle.inputs["v"]),
+        "lrelu": biased_leaky_relu(oracle.inputs["v"], oracle.inputs["b"]),
+        "mbstd": minibatch_deviation(features),
+        "mbstd2": minibatch_deviation(features, group=2, channel_groups=2),
+    }
+
+
+CASES = {
+    "stylegan2_discriminator": Case(stylegan2_discriminator),
+    "stylegan2_equal_linear": Case(stylegan2_equal_linear),
+    "stylegan2_functions": Case(stylegan2_functions),
+    "stylegan2_generator": Case(stylegan2_generator),
+    "stylegan2_modulated_conv": Case(stylegan2_modulated_conv),
+}
