@@ -72,7 +72,7 @@ def read(path: str | Path) -> Checkpoint:
 def _read(file: Path, head: bytes) -> Checkpoint:
     if not head:
         raise ModelError("it is empty")
-    if head[:1] == b"<" or head[:15].lower().startswith(b"version https://"):
+    if head[:1] == b"<" or head[:16].lower().startswith(b"version https://"):
         raise ModelError("it is a web page or a pointer, not weights; the download went wrong")
     if _is_safetensors(file, head):
         return _read_safetensors(file)

@@ -9,6 +9,7 @@ Nothing named in the file is ever imported.
 from __future__ import annotations
 
 import pickle
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import IO, Any, ClassVar
@@ -37,20 +38,28 @@ DTYPES = {
     "UntypedStorage": torch.uint8,
 }
 LOWER_CASE_CLASSES = {"datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "uuid.UUID"}
-EXECUTING = {
-    "builtins",
-    "__builtin__",
-    "os",
-    "posix",
-    "nt",
-    "subprocess",
-    "sys",
-    "importlib",
-    "runpy",
-    "pty",
-    "code",
-    "ctypes",
-}
+EXECUTING = set(
+    [
+        "builtins",
+        "code",
+        "codeop",
+        "ctypes",
+        "importlib",
+        "marshal",
+        "multiprocessing",
+        "nt",
+        "os",
+        "pickle",
+        "posix",
+        "pty",
+        "runpy",
+        "shutil",
+        "socket",
+        "subprocess",
+        "sys",
+        "webbrowser",
+    ]
+)
 
 
 class Inert:
@@ -235,7 +244,9 @@ ALLOWED: dict[str, Any] = {
     "collections.Counter": Dictionary,
     "_codecs.encode": _encode,
     "copyreg._reconstructor": _reconstructor,
-    "copy_reg._reconstructor": _reconstructor,
+    "builtins.object": object,
+    "builtins.slice": lambda *_: None,
+    "builtins.bytes": lambda *_: b"",
     "numpy.dtype": Dtype,
     "numpy.ndarray": Array,
     "torch.Size": _container(tuple),
@@ -250,12 +261,8 @@ for _numpy in ("numpy.core", "numpy._core"):
     ALLOWED[f"{_numpy}.multiarray._reconstruct"] = Array
     ALLOWED[f"{_numpy}.multiarray.scalar"] = _scalar
     ALLOWED[f"{_numpy}.numeric._frombuffer"] = _array_from_buffer
-for _builtins in ("builtins", "__builtin__"):
-    for _kind in (set, frozenset, list, tuple, dict, complex):
-        ALLOWED[f"{_builtins}.{_kind.__name__}"] = _container(_kind)
-    ALLOWED[f"{_builtins}.object"] = object
-    ALLOWED[f"{_builtins}.slice"] = lambda *_: None
-    ALLOWED[f"{_builtins}.bytes"] = lambda *_: b""
+for _kind in (set, frozenset, list, tuple, dict, complex):
+    ALLOWED[f"builtins.{_kind.__name__}"] = _container(_kind)
 for _name, _dtype in vars(torch).items():
     if isinstance(_dtype, torch.dtype):
         ALLOWED[f"torch.{_name}"] = _dtype
@@ -285,6 +292,7 @@ class Unpickler(pickle._Unpickler):  # the readable one: its memo is a dict, so 
 
     def find_class(self, module: str, name: str) -> Any:
         """Never imports: the value of ``ALLOWED`` or a stand-in."""
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))  # Python 2's names
         found = ALLOWED.get(f"{module}.{name}")
         return _stand_in(module, name) if found is None else found
 
