@@ -1,1 +1,7 @@
-"""run"""
+"""Runs a network on real pictures: tiles, memory, devices, precision, engines."""
+
+from finesight.run.choose import choose_models
+from finesight.run.report import Estimate, Report
+from finesight.run.upscale import Upscaler, upscale
+
+__all__ = ["Estimate", "Report", "Upscaler", "choose_models", "upscale"]

@@ -1,0 +1,312 @@
+"""Enlarge a picture: ``upscale`` for one, ``Upscaler`` for many with the same networks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finesight.errors import InputError, ModelError, SettingError
+from finesight.media.picture import Picture
+from finesight.progress import Cancel, Progress, silent
+from finesight.run.budget import Budget, bytes_per_pixel
+from finesight.run.choose import DEFAULT_SCALE, LARGEST_SCALE, chain_of_scales, check_scale, choose_models
+from finesight.run.compute import Computer
+from finesight.run.devices import find_device
+from finesight.run.engines import Engine, Precision
+from finesight.run.engines.torch import TorchNetwork
+from finesight.run.kinds import AnyPicture, as_picture
+from finesight.run.report import Report
+from finesight.run.stage import Stage, plan_stage, run_stage
+from finesight.zoo.model import Model
+
+__all__ = ["Upscaler", "upscale"]
+
+
+@dataclass(slots=True)
+class _Ready:
+    """One network on the device, with its measured memory."""
+
+    name: str
+    computer: Computer
+    per_pixel: float
+
+
+class Upscaler:
+    """Enlarges pictures; loads and prepares each network once.
+
+    Args:
+        model: a name of the zoo, a file, or a ``Model``; default: shipped weights by scale and file format
+            (``choose_models``).
+        memory: peak resident memory of this process (CPU) or memory of the device: ``"2GB"``, ``"800MB"`` or bytes.
+            Default: three quarters of what is free.
+        device: ``auto``, ``cpu``, ``cuda``, ``mps``, ``xpu``.
+        precision: ``auto``, ``float32``, ``bfloat16``, ``float16``.
+        engine: ``auto``, ``torch``, ``compile``, ``openvino``, ``onnxruntime``.
+        exact: tiles equal the whole picture, whatever it costs.
+        wrap: pictures continue as themselves on all sides (textures that tile).
+        tile: most pixels on a side of a tile, for experiments; memory decides otherwise.
+
+    Raises:
+        SettingError: a setting that cannot work, or a device that is not there.
+    """
+
+    def __init__(
+        self,
+        model: Model | str | os.PathLike[str] | None = None,
+        *,
+        memory: str | int | None = None,
+        device: str = "auto",
+        precision: Precision = "auto",
+        engine: Engine = "auto",
+        exact: bool = False,
+        wrap: bool = False,
+        tile: int | None = None,
+    ) -> None:
+        self.device = find_device(device)
+        self.memory, self.exact, self.wrap, self.tile = memory, exact, wrap, tile
+        self.precision, self.engine = precision, engine
+        self._model = model
+        self._loaded: dict[str, Model] = {}
+        self._ready: dict[str, _Ready] = {}
+
+    def __call__(
+        self,
+        picture: Picture,
+        scale: float | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+        progress: Progress = silent,
+        cancel: Cancel | None = None,
+    ) -> tuple[Picture, Report]:
+        """Enlarge ``picture``; it stays as it is.
+
+        Args:
+            scale: output over input size, above 1 and at most 16; default: the network's own, 4 without a model. Sides
+                are rounded to the nearest pixel.
+            size: ``(width, height)`` of the output instead; the larger ratio of the two chooses the networks.
+            progress: counts pixels that went through a network.
+            cancel: looked at between tiles.
+
+        Returns:
+            The picture with its metadata, and how it was computed.
+
+        Raises:
+            SettingError, ModelError, MemoryLimitError, CalculationError, CancelledError
+        """
+        began = time.perf_counter()
+        scale, (height, width) = self._size(picture, scale, size)
+        models = self.models(scale, picture.format)
+        work = _Work(self, [self._prepare(m) for m in models], (height, width), progress, cancel)
+        if picture.alpha is None or picture.alpha.min() == picture.alpha.max():
+            colours = work.plane(picture.pixels)
+            alpha = None if picture.alpha is None else np.full((height, width), picture.alpha[0, 0])
+        else:
+            from finesight.media.alpha import bleed
+
+            work.planes = 2
+            colours = work.plane(bleed(picture.pixels, picture.alpha))
+            alpha = work.plane(picture.alpha[:, :, None])[:, :, 0]
+        result = picture.replace(pixels=colours, alpha=alpha)
+        return result, work.report(scale, time.perf_counter() - began)
+
+    def _size(
+        self, picture: Picture, scale: float | None, size: tuple[int, int] | None
+    ) -> tuple[float, tuple[int, int]]:
+        """The scale that networks must reach, and the height and width of the result."""
+        height, width = picture.pixels.shape[:2]
+        if picture.depth == 32 and not np.isfinite(picture.pixels).all():
+            raise InputError("The picture holds NaN or infinity. Replace them first, for instance with np.nan_to_num.")
+        if size is not None:
+            if scale is not None:
+                raise SettingError("give either a scale or a size, not both")
+            scale = max(size[0] / width, size[1] / height)
+            if min(size) < 1 or not 1 < scale <= LARGEST_SCALE:
+                raise SettingError(
+                    f"size: {size[0]}x{size[1]} is {scale:.3g} times the picture of {width}x{height}; expected more "
+                    f"than 1 and at most {LARGEST_SCALE:g} times."
+                )
+            return scale, (size[1], size[0])
+        if scale is None:
+            named = None if self._model is None else self._load(self._model).traits.scale
+            scale = float(named or DEFAULT_SCALE)
+        check_scale(scale)
+        return scale, (max(1, round(height * scale)), max(1, round(width * scale)))
+
+    def models(self, scale: float, format: str = "") -> list[Model]:  # noqa: A002  (the word of Picture.format)
+        """The networks that reach ``scale``, in the order they are applied.
+
+        Raises:
+            ModelError: the chosen model does not enlarge pictures.
+        """
+        if self._model is None:
+            return [self._load(name) for name in choose_models(scale, format)]
+        model = self._load(self._model)
+        traits = model.traits
+        if traits.kind != "image" or len(traits.inputs) != 1 or (traits.scale or 0) < 2:
+            raise ModelError(
+                f"{model.card.name} does not enlarge pictures (task {traits.task}, scale {traits.scale}); "
+                "see: finesight models list --task super-resolution"
+            )
+        return [model] * len(chain_of_scales(scale, (traits.scale or 0,)))
+
+    def _load(self, model: Model | str | os.PathLike[str]) -> Model:
+        if isinstance(model, Model):
+            return model
+        key = os.fspath(model)
+        if key not in self._loaded:
+            from finesight.zoo import load
+
+            self._loaded[key] = load(key)
+        return self._loaded[key]
+
+    def _prepare(self, model: Model) -> _Ready:
+        key = model.card.name or f"{type(model.network).__name__}@{id(model.network):x}"
+        if key not in self._ready:
+            prepared = TorchNetwork(model.network, self.device)
+            self._ready[key] = _Ready(key, Computer(prepared, model.traits), bytes_per_pixel(prepared))
+        return self._ready[key]
+
+
+class _Work:
+    """One picture on its way through its networks."""
+
+    def __init__(
+        self,
+        settings: Upscaler,
+        networks: Sequence[_Ready],
+        size: tuple[int, int],
+        progress: Progress,
+        cancel: Cancel | None,
+    ) -> None:
+        self.settings, self.networks, self.size = settings, networks, size
+        self.progress, self.cancel = progress, cancel
+        self.planes = 1
+        self.stages: list[Stage] = []
+        self.budget: Budget | None = None
+        self._done = 0
+        for network in networks:
+            network.computer.notes.clear()
+
+    def plane(self, pixels: np.ndarray) -> np.ndarray:
+        """Colour or alpha ``(H, W, c)`` through all networks, in its own depth."""
+        last = len(self.networks) - 1
+        total = self.planes * _work(pixels.shape[0] * pixels.shape[1], self.networks)
+        own_dtype = pixels.dtype
+        between = np.dtype(np.float32 if own_dtype.kind == "f" else np.uint16)
+        for index, network in enumerate(self.networks):
+            scale = network.computer.traits.scale or 1
+            own = (pixels.shape[0] * scale, pixels.shape[1] * scale)
+            size = self.size if index == last else own
+            dtype = own_dtype if index == last else between
+            results = size[0] * size[1] * pixels.shape[2] * dtype.itemsize * (self.planes if index == last else 1)
+            self.budget = Budget.of(self.settings.memory, self.settings.device, network.per_pixel, results)
+            stage = plan_stage(
+                pixels,
+                network.computer,
+                self.budget,
+                exact=self.settings.exact,
+                wrap=self.settings.wrap,
+                strip=size != own,
+                good_pixels=None if self.settings.tile is None else self.settings.tile**2,
+            )
+            out = np.empty((*size, pixels.shape[2]), dtype)
+            area = pixels.shape[0] * pixels.shape[1]
+            counted = _counted(self.progress, self._done, area, total)
+            run_stage(stage, network.computer, out, progress=counted, cancel=self.cancel)
+            self._done += area
+            self.stages.append(stage)
+            pixels = out
+        return pixels
+
+    def report(self, scale: float, seconds: float) -> Report:
+        """What was done."""
+        assert self.budget is not None
+        stage, network = self.stages[-1], self.networks[-1]
+        differences = [s.difference for s in self.stages if s.difference is not None]
+        notes = [s.note for s in self.stages if s.note] + [n for r in self.networks for n in r.computer.notes]
+        prepared = network.computer.prepared
+        return Report(
+            scale=scale,
+            models=tuple(n.name for n in self.networks),
+            tile=stage.plan.tile,
+            tiles=sum(len(s.plan) for s in self.stages),
+            halo=network.computer.traits.halo,
+            overlap=stage.plan.margin,
+            exact=all(s.plan.exact for s in self.stages) and not differences,
+            difference=max(differences) if differences else None,
+            device=str(prepared.device),
+            precision=prepared.precision,
+            engine=prepared.engine,
+            why="",
+            seconds=seconds,
+            megapixels_per_second=self.size[0] * self.size[1] / 1e6 / max(seconds, 1e-9),
+            memory=self.budget.limit,
+            notes=tuple(dict.fromkeys(notes)),
+        )
+
+
+def _counted(progress: Progress, before: int, area: int, whole: int) -> Progress:
+    """Tiles of one stage as pixels of the whole work."""
+
+    def report(done: int, total: int, note: str) -> None:
+        progress(before + area * done // total, whole, note)
+
+    return report
+
+
+def _work(area: int, networks: Sequence[_Ready]) -> int:
+    """Input pixels of all networks together."""
+    total = 0
+    for network in networks:
+        total += area
+        area *= (network.computer.traits.scale or 1) ** 2
+    return total
+
+
+def upscale(
+    picture: AnyPicture,
+    *,
+    scale: float | None = None,
+    size: tuple[int, int] | None = None,
+    model: Model | str | os.PathLike[str] | None = None,
+    memory: str | int | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    engine: Engine = "auto",
+    exact: bool = False,
+    wrap: bool = False,
+    progress: Progress = silent,
+    cancel: Cancel | None = None,
+) -> Any:
+    """Enlarge a picture and give back the kind that was given.
+
+    Args:
+        picture: a path (gives a ``Picture``), a ``Picture``, a PIL image, a NumPy array ``(H, W[, 1-4])`` of uint8,
+            uint16 or floats in [0, 1], or a tensor ``([N,] 1-4, H, W)``. Two and four channels end in alpha.
+        scale, size, progress, cancel: see ``Upscaler.__call__``.
+        model, memory, device, precision, engine, exact, wrap: see ``Upscaler``.
+
+    Returns:
+        The same kind, depth and channels, enlarged. Nothing given is changed.
+
+    >>> upscale(np.zeros((3, 5, 3), np.uint8), scale=2).shape  # doctest: +SKIP
+    (6, 10, 3)
+
+    Raises:
+        InputError: not a picture, or a file that cannot be read.
+        SettingError, ModelError, MemoryLimitError, CalculationError, CancelledError
+    """
+    upscaler = Upscaler(model, memory=memory, device=device, precision=precision, engine=engine, exact=exact, wrap=wrap)
+    if isinstance(picture, Tensor) and picture.dim() == 4:
+        kinds = [as_picture(one) for one in picture]
+    else:
+        kinds = [as_picture(picture)]
+    results = [back(upscaler(given, scale, size=size, progress=progress, cancel=cancel)[0]) for given, back in kinds]
+    return torch.stack(results) if isinstance(picture, Tensor) and picture.dim() == 4 else results[0]
