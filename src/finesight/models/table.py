@@ -12,6 +12,8 @@ __all__ = ["NETWORKS", "network_class"]
 
 NETWORKS: dict[str, str] = {
     "collapsible": "finesight.models.image.collapsible:Collapsible",
+    "stylegan2": "finesight.models.prior.stylegan2:StyleGan2",
+    "stylegan2-discriminator": "finesight.models.prior.stylegan2_discriminator:StyleGan2Discriminator",
     "vgg": "finesight.models.quality.vgg:Vgg",
 }
 

@@ -50,7 +50,9 @@ class Port:
     def __post_init__(self) -> None:
         object.__setattr__(self, "ratio", Fraction(self.ratio))
         if self.ratio <= 0 or self.channels < 1:
-            raise ValueError(f"port {self.name}: expected a positive ratio and channels, got {self.ratio}, {self.channels}")
+            raise ValueError(
+                f"port {self.name}: expected a positive ratio and channels, got {self.ratio}, {self.channels}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class Traits:
         multiple: tiles begin at multiples of this (phase of strides and of pixel-unshuffling). The network itself
             pads any picture to what it needs.
         minimum: smallest side that the network accepts.
+        maximum: largest side that it accepts, ``None`` for any; equal to ``minimum`` in a network of one fixed size.
         frames: how many frames one call takes (kind ``window``), otherwise 1.
         inputs, outputs: the ports, in the order of ``forward``'s arguments and results.
     """
@@ -77,6 +80,7 @@ class Traits:
     halo_reason: str = ""
     multiple: int = 1
     minimum: int = 1
+    maximum: int | None = None
     frames: int = 1
     inputs: tuple[Port, ...] = (Port("image"),)
     outputs: tuple[Port, ...] = ()
