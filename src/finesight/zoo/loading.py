@@ -16,6 +16,7 @@ from finesight.models.table import network_class
 from finesight.zoo import checkpoint
 from finesight.zoo.cards import WEIGHTS, card, catalog
 from finesight.zoo.checkpoint import Checkpoint
+from finesight.zoo.matching import match
 from finesight.zoo.model import Card, Model
 from finesight.zoo.tensors import load_tensors, strip_prefix
 
@@ -107,27 +108,14 @@ def _load_named(found: Card, architecture: str | None, given: Mapping[str, Any])
 
 def _load_file(file: Path, architecture: str | None, given: Mapping[str, Any]) -> Model:
     read = checkpoint.read(file)
-    used = architecture or read.architecture
-    if not used:
-        used, found = _recognised(read)
-        values = {**found, **given}
+    if read.architecture and architecture in (None, read.architecture):
+        used, values = read.architecture, {**read.arguments, **given}
     else:
-        values = {**read.arguments, **given}
+        found = match(read.tensors, given, path=file, architecture=architecture)
+        used, values = found.architecture, dict(found.arguments)
     network = build(used, values, source=file.name)
     load_tensors(network, read.tensors, source=str(file))
     return _finish(network, _card_of(read, used, values, network), file)
-
-
-def _recognised(read: Checkpoint) -> tuple[str, dict[str, Any]]:
-    from finesight.zoo.recognise import RECOGNISERS
-
-    shapes = {name: tuple(tensor.shape) for name, tensor in read.tensors.items()}
-    for architecture, recogniser in RECOGNISERS.items():
-        if (arguments := recogniser(shapes)) is not None:
-            return architecture, arguments
-    raise ModelError(
-        f"{read.path} holds weights of no architecture that finesight knows ({', '.join(list(shapes)[:3])}, ...)."
-    )
 
 
 def _card_of(read: Checkpoint, architecture: str, arguments: Mapping[str, Any], network: nn.Module) -> Card:

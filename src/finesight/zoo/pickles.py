@@ -38,28 +38,11 @@ DTYPES = {
     "UntypedStorage": torch.uint8,
 }
 LOWER_CASE_CLASSES = {"datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "uuid.UUID"}
-EXECUTING = set(
-    [
-        "builtins",
-        "code",
-        "codeop",
-        "ctypes",
-        "importlib",
-        "marshal",
-        "multiprocessing",
-        "nt",
-        "os",
-        "pickle",
-        "posix",
-        "pty",
-        "runpy",
-        "shutil",
-        "socket",
-        "subprocess",
-        "sys",
-        "webbrowser",
-    ]
-)
+EXECUTING = {
+    "builtins", "code", "codeop", "ctypes", "importlib", "marshal", "multiprocessing", "nt", "os", "pickle", "posix",
+    "pty", "runpy", "shutil", "socket", "subprocess", "sys", "webbrowser",
+}  # fmt: skip
+"""Modules of which not even a class may be called: calling ``Popen`` runs a program."""
 
 
 class Inert:

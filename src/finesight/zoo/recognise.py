@@ -1,48 +1,182 @@
-"""Which network a bare file belongs to: architecture and sizes, read off the names and shapes of its tensors."""
+"""Architecture and sizes of a bare file, read off the names and shapes of its tensors: one small function for each.
+
+A function is given shapes under *our* names (the tables of renames beside each network have been applied) and the names
+that stood in the file. It answers the constructor's arguments, or ``None`` where the file cannot be this architecture;
+an argument that tensors cannot tell is an ``Ask``. It may guess: the file is then loaded strictly.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ASK", "RECOGNISERS", "Shapes"]
+__all__ = ["RECOGNISERS", "Ask", "Shapes"]
 
 Shapes = Mapping[str, tuple[int, ...]]
-Recogniser = Callable[[Shapes], dict[str, Any] | None]
+Arguments = dict[str, Any]
+Recogniser = Callable[[Shapes, Set[str]], Arguments | None]
 
 
+@dataclass(frozen=True)
 class Ask:
-    """Stands for an argument that the tensors cannot tell, with the values that it may have."""
+    """Stands for an argument that tensors cannot tell: the values that it may have."""
 
-    def __init__(self, *choices: Any) -> None:
-        self.choices = choices
-
-
-ASK = Ask
+    choices: tuple[Any, ...]
 
 
-def _count(shapes: Shapes, prefix: str) -> int:
-    """How many consecutive numbers follow ``prefix`` in the names."""
-    numbers = {name.removeprefix(prefix).partition(".")[0] for name in shapes if name.startswith(prefix)}
-    count = 0
-    while str(count) in numbers:
-        count += 1
-    return count
+def count(shapes: Shapes, before: str, after: str = "") -> int:
+    """How many numbers 0, 1, 2 ... without a gap stand between ``before`` and ``after`` in the names.
+
+    >>> count({"body.0.weight": (1,), "body.1.weight": (1,), "body.3.weight": (1,)}, "body.", ".weight")
+    2
+    """
+    numbers = set()
+    for name in shapes:
+        if name.startswith(before):
+            number, _, rest = name.removeprefix(before).partition(".")
+            if not after or f".{rest}" == after:
+                numbers.add(number)
+    found = 0
+    while str(found) in numbers:
+        found += 1
+    return found
 
 
-def collapsible(shapes: Shapes) -> dict[str, Any] | None:
-    """Our own network: the learned enlargement has three filters of 5x5 for each output phase."""
-    if not {"head.weight", "tail.weight", "enlarge.weight", "body.0.expand"} <= shapes.keys():
+def root(number: int) -> int:
+    """The whole square root, at least 1: channels before a pixel shuffle to its factor."""
+    return max(1, math.isqrt(number))
+
+
+def has(shapes: Shapes, *names: str) -> bool:
+    """Whether all these tensors are there."""
+    return all(name in shapes for name in names)
+
+
+def shuffled(shapes: Shapes, *names: str) -> int:
+    """The scale of convolutions that stand before pixel shuffles, as far as they exist."""
+    scale = 1
+    for name in names:
+        if name in shapes:
+            scale *= root(shapes[name][0] // shapes[name][1])
+    return scale
+
+
+def collapsible(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """Our own network: three 5x5 filters for each output phase."""
+    if not has(shapes, "head.weight", "tail.weight", "enlarge.weight"):
         return None
     return {
         "width": shapes["head.weight"][0],
-        "depth": _count(shapes, "body."),
-        "expansion": shapes["body.0.expand"][0],
-        "scale": round((shapes["tail.weight"][0] / 3) ** 0.5),
+        "depth": count(shapes, "body.", ".weight"),
+        "expansion": shapes.get("body.0.expand", (0,))[0],
+        "scale": root(shapes["tail.weight"][0] // 3),
+    }
+
+
+def srcnn(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """Three convolutions; the enlargement before them has no tensors."""
+    weights = [f"conv{layer}.weight" for layer in (1, 2, 3)]
+    if set(shapes) != {name for w in weights for name in (w, w.replace("weight", "bias"))}:
+        return None
+    sizes = [shapes[name] for name in weights]
+    return {
+        "scale": Ask((2, 3, 4)),
+        "channels": (sizes[0][1], *(size[0] for size in sizes)),
+        "kernels": tuple(size[2] for size in sizes),
+    }
+
+
+def msrresnet(shapes: Shapes, published: Set[str]) -> Arguments | None:
+    """mmediting and BasicSR have the same shapes and different functions: the names tell which."""
+    if not has(
+        shapes, "conv_first.weight", "conv_hr.weight", "upsample1.upsample_conv.weight", "trunk_net.0.conv1.weight"
+    ):
+        return None
+    width, inputs = shapes["conv_first.weight"][:2]
+    return {
+        "scale": shuffled(shapes, "upsample1.upsample_conv.weight", "upsample2.upsample_conv.weight"),
+        "width": width,
+        "blocks": count(shapes, "trunk_net.", ".conv1.weight"),
+        "inputs": inputs,
+        "outputs": shapes["conv_last.weight"][0],
+        "activation_after_shuffle": any(name.endswith("upconv1.weight") for name in published),
+    }
+
+
+def edsr(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The residual scale has no tensor: 0.1 in the published large network (256 channels), 1 in all others."""
+    if not has(shapes, "conv_first.weight", "conv_after_body.weight", "upsample.0.upsample_conv.weight"):
+        return None
+    width, channels = shapes["conv_first.weight"][:2]
+    stages = count(shapes, "upsample.", ".upsample_conv.weight")
+    return {
+        "scale": shuffled(shapes, *(f"upsample.{stage}.upsample_conv.weight" for stage in range(stages))),
+        "width": width,
+        "blocks": count(shapes, "body.", ".conv1.weight"),
+        "residual_scale": 0.1 if width >= 256 else 1.0,
+        "channels": channels,
+    }
+
+
+def rdn(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """Residual dense blocks with their fusions."""
+    if not has(shapes, "sfe1.weight", "rdbs.0.layers.0.conv.weight", "upscale.0.weight", "output.weight"):
+        return None
+    width, inputs = shapes["sfe1.weight"][:2]
+    return {
+        "scale": shuffled(shapes, "upscale.0.weight", "upscale.2.weight"),
+        "width": width,
+        "blocks": count(shapes, "rdbs.", ".lff.weight"),
+        "layers": count(shapes, "rdbs.0.layers.", ".conv.weight"),
+        "growth": shapes["rdbs.0.layers.0.conv.weight"][0],
+        "inputs": inputs,
+        "outputs": shapes["output.weight"][0],
+    }
+
+
+def rrdbnet(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The scale stands in the input channels: pixel-unshuffled by 2 for x2, by 4 for x1."""
+    if not has(shapes, "conv_first.weight", "body.0.rdb1.conv1.weight", "conv_hr.weight", "conv_last.weight"):
+        return None
+    width, channels = shapes["conv_first.weight"][:2]
+    outputs = shapes["conv_last.weight"][0]
+    unshuffle = root(channels // outputs) if channels >= outputs else 1
+    return {
+        "scale": 4 // unshuffle,
+        "width": width,
+        "blocks": count(shapes, "body.", ".rdb1.conv1.weight"),
+        "growth": shapes["body.0.rdb1.conv1.weight"][0],
+        "inputs": channels // unshuffle**2,
+        "outputs": outputs,
+        "upsampler": "nearest" if "conv_up1.weight" in shapes else "pixelshuffle",
+    }
+
+
+def srvgg(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """Convolutions and activations in one list; activations without slopes leave gaps in its numbers."""
+    layers = [n for n in shapes if n.startswith("body.") and n.endswith(".weight") and len(shapes[n]) == 4]
+    if "body.0.weight" not in layers or any(not name.startswith("body.") for name in shapes):
+        return None
+    width, channels = shapes["body.0.weight"][:2]
+    last = max(layers, key=lambda name: int(name.split(".")[1]))
+    return {
+        "scale": root(shapes[last][0] // channels),
+        "width": width,
+        "convolutions": len(layers) - 2,
+        "activation": "prelu" if len(shapes.get("body.1.weight", ())) == 1 else Ask(("relu", "leakyrelu")),
+        "channels": channels,
     }
 
 
 RECOGNISERS: dict[str, Recogniser] = {
     "collapsible": collapsible,
+    "edsr": edsr,
+    "msrresnet": msrresnet,
+    "rdn": rdn,
+    "rrdbnet": rrdbnet,
+    "srcnn": srcnn,
+    "srvgg": srvgg,
 }
-"""From an architecture to the function that reads its arguments off the shapes, or answers ``None``."""
+"""From an architecture to the function that reads its arguments off names and shapes."""

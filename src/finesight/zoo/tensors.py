@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from finesight.errors import ModelError
 
-__all__ = ["Renames", "load_tensors", "strip_prefix"]
+__all__ = ["Difference", "Renames", "difference", "load_tensors", "namings", "strip_prefix"]
 
 Renames = Sequence[tuple[str, str]]
 """One published naming: (regular expression, replacement) pairs, all applied in order to every name by ``re.sub``."""
 
 PREFIXES = ("module.", "generator_ema.", "generator.", "model.", "net_g.", "netG.", "network.")
+BESIDE = re.compile(r"^(step_counter$|discriminator\.|perceptual_loss\.|feature_loss\.|loss\.|criterion\.)")
+"""What training codes keep in one dictionary with the network and what is no part of it."""
 
 
 def strip_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -33,13 +36,55 @@ def _renamed(tensors: Mapping[str, Tensor], renames: Renames) -> dict[str, Tenso
     return answer
 
 
-def _candidates(network: nn.Module, tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    """The tensors as they are, then with each prefix removed, each of these in every naming the network knows."""
+def namings(network: nn.Module | type[nn.Module], tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """The tensors as they are, then with each prefix removed, each of these in every naming that the network knows.
+
+    ``network.convert`` has been applied.
+    """
+    convert = getattr(network, "convert", None)
     tables: Sequence[Renames] = ((), *getattr(network, "renames", ()))
     views = [dict(tensors)] + [part for prefix in PREFIXES if (part := strip_prefix(tensors, prefix))]
     for view in views:
         for table in tables:
-            yield _renamed(view, table) if table else view
+            named = _renamed(view, table) if table else view
+            yield dict(convert(named)) if convert is not None else named
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How tensors and a network disagree: names missing, names not expected, and descriptions of unequal shapes."""
+
+    missing: list[str]
+    unknown: list[str]
+    shapes: list[str]
+
+    @property
+    def count(self) -> int:
+        """How many names disagree; 0 means that the tensors fit."""
+        return len(self.missing) + len(self.unknown) + len(self.shapes)
+
+    def __str__(self) -> str:
+        listed = (("missing", self.missing), ("not expected", self.unknown), ("of another shape", self.shapes))
+        return "; ".join(
+            f"{title}: {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+            for title, names in listed
+            if names
+        )
+
+
+def difference(network: nn.Module, tensors: Mapping[str, Tensor]) -> Difference:
+    """Compare names and shapes of ``tensors`` with the network's, both ways."""
+    wanted = network.state_dict()
+    ignored = [BESIDE, *(re.compile(pattern) for pattern in getattr(network, "ignored", ()))]
+    return Difference(
+        missing=[name for name in wanted if name not in tensors],
+        unknown=[name for name in tensors if name not in wanted and not any(p.search(name) for p in ignored)],
+        shapes=[
+            f"{name} is {tuple(tensors[name].shape)}, expected {tuple(wanted[name].shape)}"
+            for name in wanted
+            if name in tensors and tensors[name].shape != wanted[name].shape
+        ],
+    )
 
 
 def load_tensors(network: nn.Module, tensors: Mapping[str, Tensor], *, source: str = "these tensors") -> None:
@@ -54,31 +99,16 @@ def load_tensors(network: nn.Module, tensors: Mapping[str, Tensor], *, source: s
     Raises:
         ModelError: names or shapes differ; the message lists the first of them.
     """
-    ignored = [re.compile(pattern) for pattern in getattr(network, "ignored", ())]
-    convert = getattr(network, "convert", None)
     wanted = network.state_dict()
-    best: tuple[int, list[str], list[str], list[str]] | None = None
-    for candidate in _candidates(network, tensors):
-        found = dict(convert(candidate)) if convert is not None else candidate
-        found = {n: t for n, t in found.items() if n in wanted or not any(p.search(n) for p in ignored)}
-        missing = [n for n in wanted if n not in found]
-        unknown = [n for n in found if n not in wanted]
-        shapes = [
-            f"{n} is {tuple(found[n].shape)}, expected {tuple(wanted[n].shape)}"
-            for n in wanted
-            if n in found and found[n].shape != wanted[n].shape
-        ]
-        differences = len(missing) + len(unknown) + len(shapes)
-        if differences == 0:
+    best: Difference | None = None
+    for candidate in namings(network, tensors):
+        found = difference(network, candidate)
+        if found.count == 0:
             with torch.no_grad():
-                network.load_state_dict({n: t.to(wanted[n].dtype) for n, t in found.items()}, strict=True)
+                for name, own in wanted.items():
+                    own.copy_(candidate[name])  # one by one, so that no second copy of the network is made
             return
-        if best is None or differences < best[0]:
-            best = (differences, missing, unknown, shapes)
+        if best is None or found.count < best.count:
+            best = found
     assert best is not None
-    parts = [
-        f"{title}: {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
-        for title, names in (("missing", best[1]), ("not expected", best[2]), ("of another shape", best[3]))
-        if names
-    ]
-    raise ModelError(f"{source} does not fit {type(network).__name__}; {'; '.join(parts)}.")
+    raise ModelError(f"{source} does not fit {type(network).__name__}; {best}.")
