@@ -49,7 +49,8 @@ class CropPairs:
         side = crops[0].shape[0] // scale * scale
         margin = _JPEG_GRID if degradation else 0
         if (patch + margin) * scale > side:
-            raise SettingError(f"patch {patch} needs crops of {(patch + margin) * scale} pixels; {path} has {side}")
+            need = (patch + margin) * scale
+            raise SettingError(f"patch {patch} needs crops of {need} pixels, {path} has {side}")
         high = torch.from_numpy(np.stack([crop[:side, :side] for crop in crops])).permute(0, 3, 1, 2).contiguous()
         chosen = torch.arange(len(high)) % held_out == held_out - 1
         self.scale, self.patch, self.degradation, self.seed = scale, patch, degradation, seed
@@ -61,7 +62,7 @@ class CropPairs:
             self.low = torch.cat([resize_8bit(part, scale=1 / scale) for part in self.high.split(64)])
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """The pairs of one step: ``(size, 3, patch, patch)`` and ``(size, 3, scale patch, scale patch)``, float in [0, 1]."""
+        """Low and high patches of one step, float in [0, 1]: ``(size, 3, patch, patch)`` and ``scale`` times that."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         pairs = [self._pair(generator) for _ in range(size)]
         low, high = (torch.stack([pair[i] for pair in pairs]) for i in (0, 1))
@@ -101,7 +102,7 @@ class CropPairs:
         generator = torch.Generator().manual_seed(self.seed)
         draws = [first_order.sample(self.degradation, generator) for _ in high]
         low = [first_order.apply(one[None], draw, scale=self.scale) for one, draw in zip(high, draws, strict=True)]
-        return torch.cat(low), high
+        return torch.cat(low) if low else self.validation.float(), high
 
 
 def _turned(image: Tensor, turn: int) -> Tensor:

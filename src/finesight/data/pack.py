@@ -98,7 +98,9 @@ def pack_folder(
             crops.append((f"{path.stem}_{index:03d}.webp", data))
         progress(number + 1, len(paths), path.name)
     if not crops:
-        raise InputError(f"{folder} holds no picture of at least {round(side / _SHRINK)} pixels on its short side")
+        raise InputError(
+            f"{folder} holds no picture with detail and at least {round(side / _SHRINK)} pixels on its short side"
+        )
     random = np.random.default_rng(seed)
     left = limit - 50_000 - sum(len(data) + 200 for _, data in crops)
     while drawn:

@@ -110,7 +110,7 @@ def train(
     (folder / "recipe.json").write_text(resolved + "\n", encoding="utf-8")
     if (folder / "state.pt").exists():
         load_state(state, folder / "state.pt", recipe=resolved)
-    first, last = state.step, min(recipe.steps, state.step + (stop_after or recipe.steps))
+    last = min(recipe.steps, state.step + (stop_after or recipe.steps))
     total, bad, started = 0.0, 0, time.perf_counter()
     network.train()
     while state.step < last:
@@ -158,7 +158,6 @@ def train(
         "recipe": recipe.model_dump(mode="json"),
         "steps": recipe.steps,
         "device": where.type,
-        "steps_here": last - first,
     }
     arguments = dict(recipe.network.arguments)
     save_weights(

@@ -1,0 +1,53 @@
+"""Training pairs: aligned, a function of seed and step, never from the held-out crops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from finesight.data.crops import CropPairs
+from finesight.degrade.first_order import FirstOrder
+from finesight.degrade.resize import resize
+from finesight.errors import SettingError
+from tests.data.small import small_pack
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_pack(tmp_path_factory.mktemp("pack"))
+
+
+def test_a_batch_depends_on_seed_and_step_alone(pack: Path) -> None:
+    first = CropPairs(pack, scale=2, patch=12, seed=1)
+    first.batch(0, 4)
+    again = CropPairs(pack, scale=2, patch=12, seed=1)
+    assert torch.equal(first.batch(7, 4)[0], again.batch(7, 4)[0])
+    assert not torch.equal(first.batch(7, 4)[0], first.batch(8, 4)[0])
+    assert not torch.equal(first.batch(7, 4)[0], CropPairs(pack, scale=2, patch=12, seed=2).batch(7, 4)[0])
+
+
+@pytest.mark.parametrize("degradation", [None, FirstOrder(noise_probability=0, jpeg=(95, 95), blur=(0.3, 0.4))])
+def test_low_and_high_show_the_same_place(pack: Path, degradation: FirstOrder | None) -> None:
+    low, high = CropPairs(pack, scale=2, patch=16, degradation=degradation).batch(0, 32)
+    assert low.shape == (32, 3, 16, 16)
+    assert high.shape == (32, 3, 32, 32)
+    inner = (slice(None), slice(None), slice(3, -3), slice(3, -3))
+    near = float((resize(high, scale=0.5) - low)[inner].abs().mean())
+    moved = float((resize(high, scale=0.5).roll(1, -1) - low)[inner].abs().mean())
+    assert near < 0.7 * moved
+
+
+def test_held_out_crops_are_not_trained_on(pack: Path) -> None:
+    pairs = CropPairs(pack, scale=2, patch=12, held_out=5)
+    assert len(pairs.validation)
+    for crop in pairs.validation:
+        assert not (pairs.high == crop).flatten(1).all(1).any()
+    low, high = pairs.validation_pairs()
+    assert high.shape[-1] == 2 * low.shape[-1]
+
+
+def test_a_patch_larger_than_the_crops_is_refused(pack: Path) -> None:
+    with pytest.raises(SettingError, match="48"):
+        CropPairs(pack, scale=4, patch=13)
