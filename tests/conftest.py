@@ -28,8 +28,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def shared() -> Path:
     """Real pictures, clips and oracles beside the checkout; tests that need them skip where they are absent."""
     if not (SHARED / "DESIGN.md").is_file():
-        pytest.skip(f"needs the data in {SHARED}, which is not there")
+        pytest.skip("needs the data in ../shared, which is not there")
     return SHARED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where the data is there, a test that skips for want of it is a mistake: CI must not pass."""
+    if not (SHARED / "DESIGN.md").is_file():
+        return
+    wrong = [r for r in terminalreporter.getreports("skipped") if "../shared" in str(r.longrepr)]
+    if wrong:
+        terminalreporter.write_line(f"{len(wrong)} tests skipped for want of ../shared, which is there", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not (SHARED / "DESIGN.md").is_file():
+        return
+    if any("../shared" in str(r.longrepr) for r in reporter.getreports("skipped")):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session", autouse=True)
