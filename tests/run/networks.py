@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ class Plain(nn.Module):
     def __init__(self, *, depth: int = 2, width: int = 6, scale: int = 2, seed: int = 0) -> None:
         super().__init__()
         channels = [3, *[width] * (depth - 1), 3 * scale * scale]
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(channels, channels[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in itertools.pairwise(channels))
         self.scale = scale
         self.traits = Traits(task="super-resolution", scale=scale, halo=depth)
         _seeded(self, seed)
@@ -32,7 +34,7 @@ class Plain(nn.Module):
 
 
 class Shuffled(nn.Module):
-    """Works on 2x2 blocks: pads by mirroring to even sizes, unshuffles, convolves twice, shuffles back. Scale 1 or 2."""
+    """Works on 2x2 blocks: pads by mirroring to even sizes, unshuffles, convolves twice, shuffles back."""
 
     def __init__(self, *, scale: int = 1, seed: int = 0) -> None:
         super().__init__()

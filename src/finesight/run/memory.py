@@ -8,7 +8,6 @@ only the total is known without a package, so half of it counts as available.
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import re
 import sys
@@ -216,7 +215,6 @@ def measure_peak(work: Callable[[], object], device: torch.device) -> int:
     reset it) and the live tensor storage, because the process may reuse memory that it had already; elsewhere
     (MPS) the live tensor storage.
     """
-    gc.collect()
     if device.type in ("cuda", "xpu"):
         backend: Any = torch.cuda if device.type == "cuda" else torch.xpu
         backend.synchronize(device)
@@ -230,4 +228,4 @@ def measure_peak(work: Callable[[], object], device: torch.device) -> int:
     with LiveTensors() as live:
         work()
     after = _status("VmHWM") if can_reset else None
-    return max(live.peak, 0 if after is None else after - before)
+    return max(int(live.peak), 0 if after is None else after - before)

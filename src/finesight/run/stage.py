@@ -43,7 +43,7 @@ def plan_stage(
     exact: bool = False,
     wrap: bool = False,
     strip: bool = False,
-    good_pixels: int | None = None,
+    tile: int | None = None,
 ) -> Stage:
     """Tiles for ``pixels`` (H, W, c) by the two rules of the house.
 
@@ -51,7 +51,7 @@ def plan_stage(
         exact: only exact tiles will do.
         wrap: the picture continues as itself on all sides.
         strip: the result is resampled, for which one row of tiles is kept as float32.
-        good_pixels: a tile size that runs well; default by device.
+        tile: most pixels on a side, for experiments; otherwise memory and what runs well on the device decide.
 
     Raises:
         SettingError: exact tiles are impossible.
@@ -62,8 +62,8 @@ def plan_stage(
         view, known = _wrapped(pixels, computer, budget, exact)
     else:
         view, known = View.at_least(pixels, traits.minimum), None
-    good = good_pixels or GOOD_PIXELS.get(computer.prepared.device.type, 1024 * 1024)
-    most = budget.most_pixels
+    most = budget.most_pixels if tile is None else min(budget.most_pixels, tile * tile)
+    good = GOOD_PIXELS.get(computer.prepared.device.type, 1024 * 1024)
     while True:
         stage = _plan(view, computer, most, good, exact=exact, known=known)
         taken = stage.plan.tile[0] * stage.plan.tile[1] * budget.per_pixel + _kept_bytes(stage.plan, traits, strip)
@@ -102,11 +102,12 @@ def _aligned(length: int, multiple: int) -> int:
 
 def _plan(view: View, computer: Computer, most: int, good: int, *, exact: bool, known: float | None) -> Stage:
     traits = computer.traits
+    good = min(good, most)
     plan = choose_plan(view.height, view.width, traits, most_pixels=most, good_pixels=good, exact=exact)
     if plan is not None:
         return Stage(view, plan, known)
     found = find_overlap(view, computer, most)
-    pixels, overlap = max(min(good, most), SMALLEST_TILE), found.pixels
+    pixels, overlap = good, found.pixels
     plan = plan_overlapping(view.height, view.width, traits, overlap, pixels)
     while plan is None and pixels < most:
         pixels = min(most, 2 * pixels)

@@ -109,6 +109,14 @@ def _tile_length(length: int, count: int, margin: int, multiple: int) -> int:
     return min(length, tile + (length - tile) % multiple)
 
 
+def _least_step(multiple: int, blend: int) -> int:
+    """Smallest new part of a tile: with a fade it leaves room for one on each side, also where tiles lie closer.
+
+    Spreading tiles evenly brings their origins to half a step at the closest, and alignment takes up to 1.5 multiples.
+    """
+    return 4 * blend + 3 * multiple if blend else multiple
+
+
 def axis_spans(length: int, tile: int, margin: int, *, multiple: int = 1, blend: int = 0) -> tuple[Span, ...]:
     """Tiles of ``tile`` pixels along an axis of ``length`` pixels.
 
@@ -121,7 +129,7 @@ def axis_spans(length: int, tile: int, margin: int, *, multiple: int = 1, blend:
         return (Span(0, length, 0, length),)
     tile -= (tile - length) % multiple
     step = (tile - 2 * margin) // multiple * multiple
-    if step < max(multiple, 2 * blend):
+    if step < _least_step(multiple, blend):
         raise SettingError(
             f"tiles of {tile} pixels with a margin of {margin} (multiple of {multiple}) leave nothing to keep; "
             "use larger tiles."
@@ -148,7 +156,7 @@ def _counts(length: int, margin: int, multiple: int, blend: int) -> Iterator[tup
     """(tile length, number of tiles) along one axis, from one tile to the most that leave something to keep."""
     last = length
     yield length, 1
-    least = max(multiple, 2 * blend, 1)
+    least = _least_step(multiple, blend)
     for count in range(2, max(2, (length - 2 * margin) // least) + 1):
         tile = _tile_length(length, count, margin, multiple)
         step = (tile - 2 * margin) // multiple * multiple

@@ -134,8 +134,7 @@ class Upscaler:
                 )
             return scale, (size[1], size[0])
         if scale is None:
-            named = None if self._model is None else self._load(self._model).traits.scale
-            scale = float(named or DEFAULT_SCALE)
+            scale = DEFAULT_SCALE if self._model is None else float(self._enlarging(self._model).traits.scale or 0)
         check_scale(scale)
         return scale, (max(1, round(height * scale)), max(1, round(width * scale)))
 
@@ -147,14 +146,19 @@ class Upscaler:
         """
         if self._model is None:
             return [self._load(name) for name in choose_models(scale, format)]
-        model = self._load(self._model)
+        model = self._enlarging(self._model)
+        return [model] * len(chain_of_scales(scale, (model.traits.scale or 0,)))
+
+    def _enlarging(self, name: Model | str | os.PathLike[str]) -> Model:
+        """The model, which must enlarge pictures."""
+        model = self._load(name)
         traits = model.traits
         if traits.kind != "image" or len(traits.inputs) != 1 or (traits.scale or 0) < 2:
             raise ModelError(
                 f"{model.card.name} does not enlarge pictures (task {traits.task}, scale {traits.scale}); "
                 "see: finesight models list --task super-resolution"
             )
-        return [model] * len(chain_of_scales(scale, (traits.scale or 0,)))
+        return model
 
     def _load(self, model: Model | str | os.PathLike[str]) -> Model:
         if isinstance(model, Model):
@@ -214,7 +218,7 @@ class _Work:
                 exact=self.settings.exact,
                 wrap=self.settings.wrap,
                 strip=size != own,
-                good_pixels=None if self.settings.tile is None else self.settings.tile**2,
+                tile=self.settings.tile,
             )
             out = np.empty((*size, pixels.shape[2]), dtype)
             area = pixels.shape[0] * pixels.shape[1]
