@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from finesight.errors import ModelError, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["NETWORKS", "network_class"]
 

@@ -19,7 +19,19 @@ CATALOG = Path(__file__).parent / "catalog"
 WEIGHTS = Path(__file__).parent / "weights"
 
 SHARED = frozenset(
-    {"title", "task", "paper", "protocol", "licence", "non_commercial", "architecture", "base", "notes", "scale"}
+    {
+        "title",
+        "task",
+        "paper",
+        "protocol",
+        "licence",
+        "non_commercial",
+        "architecture",
+        "base",
+        "notes",
+        "scale",
+        "manual",
+    }
 )
 OWN = frozenset(f.name for f in dataclasses.fields(Card)) - {"name", "family", "weights_sha256", "training"}
 
