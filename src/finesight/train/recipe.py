@@ -18,8 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from finesight.errors import InputError, SettingError, nearest
-from finesight.extras import need
+from finesight.errors import InputError, MissingExtraError, SettingError, nearest
 
 __all__ = ["Recipe", "read_recipe", "with_settings"]
 
@@ -131,7 +130,7 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
         if path.suffix == ".json":
             content = json.loads(text)
         else:
-            content = need("yaml", extra="train", why="to read a recipe (a .json recipe needs nothing)").safe_load(text)
+            content = _yaml().safe_load(text)
     except Exception as error:  # each parser has its own errors; all say where
         if isinstance(error, ImportError):
             raise
@@ -139,6 +138,16 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     if not isinstance(content, dict):
         raise SettingError(f"{path} is not a recipe: expected settings, found {type(content).__name__}")
     return with_settings(content, settings, source=str(path))
+
+
+def _yaml() -> Any:
+    try:
+        import yaml
+    except ImportError as error:  # machines for training have no more than training needs
+        raise MissingExtraError(
+            "PyYAML, which reads YAML recipes, is not installed. Run: pip install pyyaml, or give the recipe as .json"
+        ) from error
+    return yaml
 
 
 def with_settings(content: Mapping[str, Any], settings: Sequence[str] = (), *, source: str = "recipe") -> Recipe:

@@ -1,0 +1,123 @@
+"""``finesight train``: train a network from a recipe, stop and go on."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from finesight.cli.console import Console
+from finesight.cli.options import Debug, Quiet, Verbose
+from finesight.errors import InputError, SettingError, nearest
+from finesight.progress import Cancel
+
+__all__ = ["find_recipe", "shipped_recipes", "train"]
+
+
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="A recipe file (YAML or JSON), or the name of a shipped one.", show_default=False),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where the run is kept; by default runs/NAME.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as optimizer.learning_rate=1e-4."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.")] = "auto",
+    show: Annotated[bool, typer.Option("--print", help="Print the checked recipe as JSON and stop.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of recipes and stop.")] = False,
+    stop_after: Annotated[
+        int | None, typer.Option(min=1, metavar="STEPS", help="End after so many steps, to go on later.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,  # noqa: ARG001 (finesight.cli.app looks for it)
+) -> int:
+    """Train a network, or go on with a run that was stopped.
+
+    Ctrl-C saves the state and stops; the same command goes on where it was.
+    """
+    from finesight.train.recipe import Recipe, read_recipe
+
+    if schema:
+        import json
+
+        typer.echo(json.dumps(Recipe.model_json_schema(), indent=2))
+        return 0
+    if recipe is None:
+        raise SettingError(f"Give a recipe: a file, or one of {', '.join(shipped_recipes())}.")
+    checked = read_recipe(find_recipe(recipe), settings or ())
+    if show:
+        typer.echo(checked.model_dump_json(indent=2))
+        return 0
+    from finesight.run.devices import find_device
+    from finesight.train.regression import train as run_training
+
+    where = folder or Path("runs") / checked.name
+    console, cancel = Console(quiet=quiet, verbose=verbose), Cancel()
+    with console.progress("steps") as bar, interrupted(cancel):
+
+        def progress(done: int, total: int, note: str) -> None:
+            console.detail(f"{done}/{total}  {note}")
+            bar(done, total, checked.name)
+
+        console.detail(f"{checked.name}: {checked.steps} steps in {where} (Ctrl-C saves and stops)")
+        weights = run_training(
+            checked, where, device=str(find_device(device)), stop_after=stop_after, progress=progress, cancel=cancel
+        )
+    if weights is None:
+        console.note(f"Stopped after {stop_after} steps. The same command goes on.")
+    else:
+        console.result(str(weights))
+    return 0
+
+
+@contextlib.contextmanager
+def interrupted(cancel: Cancel) -> Iterator[None]:
+    """While the block runs, Ctrl-C and SIGTERM ask the work to stop; a second Ctrl-C stops at once."""
+
+    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (given by Python)
+        cancel.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that come with finesight: name -> file."""
+    import finesight
+
+    package = Path(finesight.__file__).parent
+    for folder in (package / "recipes", package.parent.parent / "recipes"):  # installed; in a checkout
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {}
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe given by path or by the name of a shipped one.
+
+    Raises:
+        InputError: there is neither; the nearest names are given.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    known = shipped_recipes()
+    if name in known:
+        return known[name]
+    hint = nearest(name, known) or f"Shipped are {', '.join(known)}."
+    raise InputError(f"'{name}' is neither a recipe file nor the name of a shipped recipe. {hint}")
