@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from finesight.data.crops import CropPairs
 from finesight.degrade.first_order import FirstOrder
 from finesight.errors import CalculationError
+from finesight.losses import pixel
 from finesight.models.table import network_class
 from finesight.progress import Cancel, Progress, silent
 from finesight.train.recipe import Recipe
@@ -37,8 +37,8 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 def _loss(kind: str, restored: Tensor, truth: Tensor) -> Tensor:
     if kind == "charbonnier":
-        return torch.sqrt((restored - truth) ** 2 + 1e-6).mean()
-    return F.l1_loss(restored, truth)
+        return pixel.charbonnier(restored, truth, epsilon=1e-6)
+    return pixel.l1(restored, truth)
 
 
 @torch.no_grad()

@@ -19,16 +19,21 @@ __all__ = ["Average", "State", "load_state", "save_state", "save_weights"]
 
 
 class Average:
-    """Exponential moving average of a network's parameters and buffers."""
+    """Exponential moving average of a network's parameters; buffers are copied.
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    Args:
+        decay: what remains of the average at each update.
+        warm_up: in the first steps ``(1 + step) / (10 + step)`` where that is less, so that the start is forgotten.
+    """
+
+    def __init__(self, network: nn.Module, decay: float, *, warm_up: bool = True) -> None:
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
-        self.decay = decay
+        self.decay, self.warm_up = decay, warm_up
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Move towards ``network``; in the first steps faster, so that the start is forgotten."""
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        """Move towards ``network`` after ``step``."""
+        weight = 1 - (min(self.decay, (1 + step) / (10 + step)) if self.warm_up else self.decay)
         ours: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(ours, [p.detach() for p in network.parameters()], weight)
         for mine, other in zip(self.network.buffers(), network.buffers(), strict=True):
