@@ -64,7 +64,8 @@ def discriminator_loss(
 
 
 def relativistic_generator_loss(fake: Tensor, real: Tensor, kind: Adversarial = "vanilla") -> Tensor:
-    """ESRGAN's relativistic average loss of the generator: fakes above the mean real, reals below the mean fake, halved.
+    """ESRGAN's relativistic average loss of a generator: fakes above the mean real and reals below the mean fake.
+
 
     ``real`` is taken as a constant; the gradient flows through ``fake`` and its mean (Wang et al., ECCVW 2018, eq. 2).
     """
@@ -109,7 +110,7 @@ def gradient_penalty(
     (slope,) = torch.autograd.grad(discriminator(mixed).sum(), mixed, create_graph=True)
     if mask is not None:
         slope = slope * mask
-    penalty = (slope.norm(2, dim=1) - 1).square().mean()
+    penalty: Tensor = (slope.norm(2, dim=1) - 1).square().mean()
     return penalty if mask is None else penalty / mask.mean()
 
 
