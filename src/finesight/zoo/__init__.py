@@ -9,8 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from finesight.zoo.cache import cache_folder as cache_folder
     from finesight.zoo.cards import card as card
     from finesight.zoo.cards import catalog as catalog
+    from finesight.zoo.converting import blend as blend
+    from finesight.zoo.converting import convert as convert
+    from finesight.zoo.files import Checked as Checked
+    from finesight.zoo.files import bundle as bundle
+    from finesight.zoo.files import check as check
+    from finesight.zoo.files import get as get
+    from finesight.zoo.files import import_file as import_file
+    from finesight.zoo.files import path as path
     from finesight.zoo.loading import load as load
     from finesight.zoo.model import Card as Card
     from finesight.zoo.model import Model as Model
@@ -18,6 +27,15 @@ if TYPE_CHECKING:
     from finesight.zoo.saving import save as save
 
 _PUBLIC = {
+    "Checked": "finesight.zoo.files",
+    "bundle": "finesight.zoo.files",
+    "check": "finesight.zoo.files",
+    "get": "finesight.zoo.files",
+    "import_file": "finesight.zoo.files",
+    "path": "finesight.zoo.files",
+    "convert": "finesight.zoo.converting",
+    "blend": "finesight.zoo.converting",
+    "cache_folder": "finesight.zoo.cache",
     "Card": "finesight.zoo.model",
     "Model": "finesight.zoo.model",
     "Score": "finesight.zoo.model",
@@ -27,7 +45,10 @@ _PUBLIC = {
     "save": "finesight.zoo.saving",
 }
 
-__all__ = ["Card", "Model", "Score", "card", "catalog", "load", "save"]
+__all__ = [
+    "Card", "Checked", "Model", "Score", "blend", "bundle", "cache_folder", "card", "catalog", "check", "convert",
+    "get", "import_file", "load", "path", "save",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

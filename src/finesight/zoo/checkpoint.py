@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from finesight.errors import ModelError
 from finesight.zoo.archives import read_plain, read_tar, read_zip
 from finesight.zoo.content import find_tensors
 
-__all__ = ["Checkpoint", "read", "sha256"]
+__all__ = ["SUFFIXES", "Checkpoint", "read"]
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".npz", ".bin", ".th", ".pkl")
 PICKLES = (b"\x80", b"(", b"c", b"]", b"}")
@@ -41,12 +40,6 @@ class Checkpoint:
     architecture: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read(path: str | Path) -> Checkpoint:

@@ -14,8 +14,10 @@ from torch import nn
 from finesight.errors import ModelError, SettingError, nearest
 from finesight.models.table import network_class
 from finesight.zoo import checkpoint
-from finesight.zoo.cards import WEIGHTS, card, catalog
+from finesight.zoo.cache import sha256, verified
+from finesight.zoo.cards import card, catalog
 from finesight.zoo.checkpoint import Checkpoint
+from finesight.zoo.files import get
 from finesight.zoo.matching import match
 from finesight.zoo.model import Card, Model
 from finesight.zoo.tensors import load_tensors, strip_prefix
@@ -49,6 +51,7 @@ def load(
     architecture: str | None = None,
     arguments: Mapping[str, Any] | None = None,
     scale: int | None = None,
+    offline: bool | None = None,
 ) -> Model:
     """A network with its weights: by a name of the catalog, or from a file of any of the known layouts.
 
@@ -59,6 +62,7 @@ def load(
         architecture: what the file holds, where it cannot be told from the file.
         arguments: of the network's constructor; they go before what is read from the file.
         scale: the same as ``arguments={"scale": scale}``.
+        offline: never fetch anything; default: what ``$FINESIGHT_OFFLINE`` says.
 
     >>> model = load("finesight-x2")
     >>> model.traits.scale
@@ -70,7 +74,7 @@ def load(
     given = dict(arguments or {}) | ({} if scale is None else {"scale": scale})
     text = str(name_or_path)
     if text in catalog() or not _looks_like_file(text):
-        model = _load_named(card(text), architecture, given)
+        model = _load_named(card(text), architecture, given, offline=offline)
     else:
         model = _load_file(Path(text), architecture, given)
     try:
@@ -87,15 +91,15 @@ def _looks_like_file(text: str) -> bool:
 
 def _finish(network: nn.Module, found: Card, file: Path) -> Model:
     traits = network.traits
-    return Model(network.eval(), traits, found.measured(checkpoint.sha256(file)))  # type: ignore[arg-type]  # every network has traits
+    measured = verified(found, file) if found.url or found.manual else sha256(file)
+    return Model(network.eval(), traits, found.measured(measured))  # type: ignore[arg-type]  # every network has traits
 
 
-def _load_named(found: Card, architecture: str | None, given: Mapping[str, Any]) -> Model:
-    file = WEIGHTS / found.packaged
-    if not found.packaged:
-        raise ModelError(f"{found.name} is not downloaded.")
-    if not file.is_file():
-        raise ModelError(f"{found.name} should ship with finesight, but {file} is missing; install finesight again.")
+def _load_named(found: Card, architecture: str | None, given: Mapping[str, Any], *, offline: bool | None) -> Model:
+    if not found.runnable and not architecture:
+        lacking = f"this version of finesight has no network '{found.architecture}' yet"
+        raise ModelError(f"{found.name} is listed, but {lacking}.")
+    file = get(found.name, offline=offline)
     read = checkpoint.read(file)
     used = architecture or read.architecture or found.architecture
     values = {**found.arguments, **read.arguments, **given}

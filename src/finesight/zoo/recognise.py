@@ -177,6 +177,6 @@ RECOGNISERS: dict[str, Recogniser] = {
     "rdn": rdn,
     "rrdbnet": rrdbnet,
     "srcnn": srcnn,
-    "srvgg": srvgg,
+    "srvgg-compact": srvgg,
 }
 """From an architecture to the function that reads its arguments off names and shapes."""
