@@ -6,8 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .formats import FORMATS, check_size
+    from .alpha import bleed
+    from .atomic import atomically
+    from .colour import to_srgb
+    from .formats import FORMATS, WRITABLE, check_size, format_of_suffix
     from .inspection import FileInfo, inspect
+    from .names import Item, Job, expand_inputs, plan_outputs
     from .picture import Picture, from_array, to_array
     from .pil import from_pil, to_pil
     from .reading import read
@@ -15,29 +19,47 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "WRITABLE",
     "FileInfo",
+    "Item",
+    "Job",
     "Picture",
+    "atomically",
+    "bleed",
     "check_size",
+    "expand_inputs",
+    "format_of_suffix",
     "from_array",
     "from_pil",
     "inspect",
+    "plan_outputs",
     "read",
     "to_array",
     "to_pil",
+    "to_srgb",
     "write",
 ]
 
 _HOMES = {
     "FORMATS": "formats",
     "FileInfo": "inspection",
+    "Item": "names",
+    "Job": "names",
     "Picture": "picture",
+    "WRITABLE": "formats",
+    "atomically": "atomic",
+    "bleed": "alpha",
     "check_size": "formats",
+    "expand_inputs": "names",
+    "format_of_suffix": "formats",
     "from_array": "picture",
     "from_pil": "pil",
     "inspect": "inspection",
+    "plan_outputs": "names",
     "read": "reading",
     "to_array": "picture",
     "to_pil": "pil",
+    "to_srgb": "colour",
     "write": "writing",
 }
 

@@ -15,14 +15,14 @@ from finesight.errors import OutputError
 
 from .files import shown
 
-__all__ = ["PART", "atomic", "explain", "part_prefix"]
+__all__ = ["PART", "atomically", "explain", "part_prefix"]
 
 PART = ".part"
 """How the names of unfinished files end; they begin with a dot."""
 
 
 @contextlib.contextmanager
-def atomic(target: str | os.PathLike[str]) -> Iterator[Path]:
+def atomically(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary file beside `target`, which becomes `target` when the block ends well.
 
     The temporary file is in the same folder, empty at first, named ``.NAME.HASH.RANDOM.part``. At the end of the block
@@ -35,7 +35,7 @@ def atomic(target: str | os.PathLike[str]) -> Iterator[Path]:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with atomic(Path(folder) / "a.txt") as temporary:
+    ...     with atomically(Path(folder) / "a.txt") as temporary:
     ...         _ = temporary.write_text("whole")
     ...     (Path(folder) / "a.txt").read_text()
     'whole'

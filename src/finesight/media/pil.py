@@ -8,12 +8,15 @@ import numpy as np
 
 from finesight.errors import InputError
 
+from .colour import fits
+from .exif import orientation, plain, upright_exif
 from .picture import Picture, from_array, to_array
+from .turning import upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["from_pil", "to_pil"]
+__all__ = ["array_of", "from_pil", "to_pil"]
 
 
 def from_pil(image: Image) -> Picture:
@@ -27,11 +30,25 @@ def from_pil(image: Image) -> Picture:
     """
     if not (hasattr(image, "getbands") and hasattr(image, "info")):
         raise InputError(f"A PIL image is wanted, this is a {type(image).__name__}.")
-    array = _pixels(image)
-    return from_array(array, metadata={"format": "pil"})
+    info = image.info
+    exif = plain(info["exif"]) if isinstance(info.get("exif"), bytes) else None
+    turned = orientation(exif) if exif else 1
+    picture = from_array(upright(array_of(image), turned))
+    icc, xmp, dpi = info.get("icc_profile"), info.get("xmp") or info.get("XML:com.adobe.xmp"), info.get("dpi")
+    if image.mode == "CMYK":
+        picture = picture.noted("CMYK was converted to sRGB by PIL's formula, without a profile.")
+        icc = None
+    return picture.replace(
+        format="pil",
+        icc=icc if icc and fits(icc, picture.channels) else None,
+        exif=upright_exif(exif) if exif else None,
+        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(float(value) > 0 for value in dpi) else None,
+    )
 
 
-def _pixels(image: Image) -> np.ndarray[Any, Any]:
+def array_of(image: Image) -> np.ndarray[Any, Any]:
+    """The pixels of a PIL image as an array that `from_array` takes."""
     mode = image.mode
     if mode in ("I;16", "I;16B", "I;16L", "I;16N"):
         return np.asarray(image).astype(np.uint16)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from .decode import LIMIT, check_limit, decode, open_lazily
+from .exif import upright_exif
 from .files import Opened, Source, open_input
+from .formats import format_of_suffix
+from .metadata import profile_of, read_tags
 from .picture import Depth, Picture, Pixels
+from .pillow_files import PILLOW_FORMATS, largest_icon, open_pillow, pillow_pixels
+from .raw import netpbm_header, netpbm_pixels
 from .tags import Tags
+from .turning import upright
+from .xmp import usable
 
-__all__ = ["read", "upright"]
+__all__ = ["read", "remarks"]
 
 
 def read(source: Source, *, limit: int | None = LIMIT) -> Picture:
@@ -31,36 +38,63 @@ def read(source: Source, *, limit: int | None = LIMIT) -> Picture:
 
 
 def _read(opened: Opened, limit: int | None) -> Picture:
-    tags = Tags()
-    image = open_lazily(opened)
-    check_limit(opened, image.width, image.height, limit)
-    fields = set(image.get_fields())
-    if "icc-profile-data" in fields:
-        tags.icc = image.get("icc-profile-data")
-    if "orientation" in fields and opened.format != "avif":
-        tags.orientation = image.get("orientation")
-    if "bits-per-sample" in fields:
-        tags.bits = image.get("bits-per-sample")
+    if opened.format == "ico":
+        opened = largest_icon(opened)
     notes: list[str] = []
-    pixels, alpha, converted = decode(opened, image, bits=tags.bits, notes=notes)
+    converted = False
+    if opened.format in PILLOW_FORMATS:
+        image, tags = open_pillow(opened, limit)
+        pixels, alpha = pillow_pixels(opened, image)
+    elif opened.format in ("ppm", "pfm"):
+        header = netpbm_header(opened)
+        check_limit(opened, header.width, header.height, limit)
+        tags = Tags()
+        pixels, alpha = netpbm_pixels(opened, header), None
+    else:
+        tags = read_tags(opened)
+        lazy = open_lazily(opened)
+        check_limit(opened, lazy.width, lazy.height, limit)
+        pixels, alpha, converted = decode(opened, lazy, bits=tags.bits, notes=notes)
+    return _assemble(opened, tags, pixels, alpha, converted, notes)
+
+
+def _assemble(
+    opened: Opened, tags: Tags, pixels: Pixels, alpha: Pixels | None, converted: bool, notes: list[str]
+) -> Picture:
     depth: Depth = 8 if pixels.dtype == np.uint8 else 16 if pixels.dtype == np.uint16 else 32
+    icc, profile_note = (None, "") if converted else profile_of(tags, grey=pixels.shape[2] == 1)
+    notes = [*remarks(opened, tags), *tags.notes, *([profile_note] if profile_note else []), *notes]
+    exif, xmp = tags.exif, tags.xmp
+    if xmp is not None and not usable(xmp):
+        xmp = None
+        notes.append("The XMP packet is damaged and was left out.")
     return Picture(
         pixels=upright(pixels, tags.orientation),
         alpha=None if alpha is None else upright(alpha, tags.orientation),
         depth=depth,
-        icc=None if converted else tags.icc,
+        icc=icc,
+        exif=None if exif is None else upright_exif(exif),
+        xmp=xmp,
+        dpi=_turned(tags.dpi, tags.orientation),
         format=opened.format,
         times=opened.times,
         notes=tuple(notes),
+        iptc=tags.iptc,
+        comments=tuple(tags.comments),
     )
 
 
-def upright(array: Pixels, orientation: int) -> Pixels:
-    """Turn (H, W, ...) pixels stored in an EXIF orientation (1..8) so that they stand upright; contiguous."""
-    if orientation in (5, 6, 7, 8):  # row 0 of the file is a column of the picture
-        array = array.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    return np.ascontiguousarray(array)
+def remarks(opened: Opened, tags: Tags) -> list[str]:
+    """What the user should know about the file as such."""
+    remarks = []
+    named = format_of_suffix(opened.suffix)
+    if named is not None and named != opened.format and {named, opened.format} != {"ppm", "pfm"}:
+        remarks.append(f"The name says {named}, the content is {opened.format}; it was read as {opened.format}.")
+    if tags.frames > 1:
+        what = "page" if opened.format in ("tiff", "heic", "avif") else "frame"
+        remarks.append(f"Only the first of {tags.frames} {what}s was read.")
+    return remarks
+
+
+def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:
+    return (dpi[1], dpi[0]) if dpi is not None and orientation >= 5 else dpi

@@ -14,13 +14,14 @@ import numpy as np
 
 from finesight.errors import OutputError, SettingError
 
-from . import raw
-from .atomic import atomic, explain
-from .colour import fits, to_srgb
+from .atomic import atomically, explain
+from .colour import fits, is_srgb, to_srgb
+from .encode import encode
+from .exif import corrected
 from .files import shown
 from .formats import WRITABLE, Format, check_size, find_format, format_of_suffix
-from .libvips import failure, from_bands, vips
 from .picture import Depth, Picture
+from .xmp import corrected_xmp
 
 __all__ = ["QUALITY", "Keep", "write"]
 
@@ -63,13 +64,13 @@ def write(
     _check_settings(form, quality, metadata)
     check_size(form.name, picture.width, picture.height, channels=picture.channels + (picture.alpha is not None))
     ready, notes = _prepare(picture, form, metadata)
+    ready = _with_metadata(ready, form, metadata, provenance, notes)
     quality = quality if quality is not None else QUALITY.get(form.name, 100)
     if os.fspath(path) == "-":
-        _to_stdout(ready, form.name, quality)
-        return tuple(notes)
+        return (*notes, *_to_stdout(ready, form.name, quality))
     target = Path(path)
-    with atomic(target) as temporary:
-        _encode(temporary, ready, form.name, quality)
+    with atomically(target) as temporary:
+        notes += encode(temporary, ready, form.name, quality)
         if metadata == "keep" and picture.times is not None:
             os.utime(temporary, ns=picture.times)
     return tuple(notes)
@@ -103,9 +104,12 @@ def _prepare(picture: Picture, form: Format, metadata: Keep) -> tuple[Picture, l
     notes: list[str] = []
     known = len(picture.notes)
     if picture.icc is not None and (metadata == "strip" or not form.tags):
-        if not form.tags and metadata != "strip":
-            notes.append(f"{form.name} holds no colour profile: the colours were converted to sRGB.")
-        picture = to_srgb(picture)
+        if fits(picture.icc, picture.channels) and is_srgb(picture.icc, picture.channels):
+            picture = picture.replace(icc=None)  # not one value would change for the better
+        else:
+            if metadata != "strip":
+                notes.append(f"{form.name} holds no colour profile: the colours were converted to sRGB.")
+            picture = to_srgb(picture)
     elif picture.icc is not None and not fits(picture.icc, picture.channels):
         picture = picture.replace(icc=None)
         notes.append("The colour profile did not fit the pixels and was left out.")
@@ -122,6 +126,41 @@ def _prepare(picture: Picture, form: Format, metadata: Keep) -> tuple[Picture, l
             notes.append(f"{most}: rounded from {_depth_words(picture.depth)}.")
         picture = picture.to_depth(best)
     return picture, notes + list(picture.notes[known:])
+
+
+def _with_metadata(
+    picture: Picture, form: Format, metadata: Keep, provenance: Mapping[str, str] | None, notes: list[str]
+) -> Picture:
+    """The picture carrying exactly what goes into its file."""
+    nothing = picture.replace(exif=None, xmp=None, iptc=None, comments=(), dpi=None, icc=None)
+    if metadata == "strip":
+        return nothing
+    if not form.tags:
+        if provenance or picture.exif or picture.xmp:
+            notes.append(
+                f"{form.name} has no place for metadata: EXIF, XMP and what made the picture are not in the file."
+            )
+        return nothing.replace(dpi=picture.dpi)
+    old = picture if metadata == "keep" else nothing
+    if old.iptc is not None and form.name not in ("jpeg", "tiff"):
+        old = old.replace(iptc=None)
+        notes.append(f"{form.name} has no place for IPTC records; they were left out.")
+    if old.comments and form.name not in ("png", "jpeg"):
+        old = old.replace(comments=())
+        notes.append(f"{form.name} has no place for text comments; they were left out.")
+    if picture.dpi is not None and not all(0.01 < value < 1e6 for value in picture.dpi):
+        picture = picture.replace(dpi=None)
+        notes.append("The resolution was impossible and was left out.")
+    size = {"width": picture.width, "height": picture.height}
+    software = provenance.get("software") if provenance else None
+    # Where the format itself has no place for the resolution, EXIF carries it.
+    dpi = picture.dpi if old.exif is not None or form.name in ("webp", "avif") or software else None
+    return old.replace(
+        icc=picture.icc,
+        dpi=picture.dpi,
+        exif=corrected(old.exif, **size, dpi=dpi, software=software),
+        xmp=corrected_xmp(old.xmp, **size, provenance=provenance),
+    )
 
 
 def _depth_words(depth: int) -> str:
@@ -142,53 +181,14 @@ def flatten(picture: Picture) -> Picture:
     return picture.replace(pixels=pixels, alpha=None)
 
 
-def _to_stdout(picture: Picture, name: str, quality: int) -> None:
+def _to_stdout(picture: Picture, name: str, quality: int) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:  # TIFF is not written in order, so a pipe cannot take it directly
         temporary = Path(folder) / "picture"
-        _encode(temporary, picture, name, quality)
+        notes = encode(temporary, picture, name, quality)
         try:
             with temporary.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         except OSError as error:
             raise OutputError(explain(error, "standard output")) from error
-
-
-def _encode(path: Path, picture: Picture, name: str, quality: int) -> None:
-    if name in ("bmp", "ppm"):
-        raw.WRITERS[name](path, picture)
-        return
-    pyvips = vips()
-    arrays = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
-    grey = picture.channels == 1
-    image = from_bands(*arrays)
-    if picture.depth == 32:
-        image = image.copy(interpretation="b-w" if grey else "scrgb")
-    elif picture.depth == 16:
-        image = image.copy(interpretation="grey16" if grey else "rgb16")
-    else:
-        image = image.copy(interpretation="b-w" if grey else "srgb")
-    if picture.icc is not None:
-        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", picture.icc)
-    try:
-        if name == "png":
-            image.pngsave(str(path), compression=6, keep="icc")
-        elif name == "jpeg":
-            image.jpegsave(str(path), Q=quality, keep="icc")
-        elif name == "webp":
-            image.webpsave(str(path), Q=quality, lossless=quality == 100, keep="icc")
-        elif name == "tiff":
-            image.tiffsave(
-                str(path), compression="deflate", predictor="float" if picture.depth == 32 else "horizontal", keep="icc"
-            )
-        else:
-            image.heifsave(
-                str(path),
-                compression="av1",
-                Q=quality,
-                lossless=quality == 100,
-                bitdepth=12 if picture.depth == 16 else 8,
-                keep="icc",
-            )
-    except pyvips.Error as error:
-        raise OutputError(f"{shown(path)} was not written: {failure(error)}.") from error
+    return notes
