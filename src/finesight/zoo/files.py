@@ -282,12 +282,14 @@ def bundle(
         ModelError, OutputError: as ``get``.
     """
     place = Path(folder)
-    sources = {get(name, offline=offline, progress=progress, cancel=cancel, say=say): name for name in names}
-    written = []
-    for source, name in sources.items():
+    sources: dict[Path, None] = {}
+    for name in names:
         if card(name).packaged:
             say(f"{name} ships with finesight and is not copied.")
-            continue
+        else:
+            sources[get(name, offline=offline, progress=progress, cancel=cancel, say=say)] = None
+    written = []
+    for source in sources:
         target = place / source.name
         with source.open("rb") as file:
             _copy(file, target)
