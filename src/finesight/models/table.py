@@ -13,10 +13,33 @@ if TYPE_CHECKING:
 __all__ = ["NETWORKS", "network_class"]
 
 NETWORKS: dict[str, str] = {
+    "a2n": "finesight.models.image.a2n:A2n",
     "collapsible": "finesight.models.image.collapsible:Collapsible",
+    "cria-cl": "finesight.models.image.cria_cl:CriaCl",
+    "edsr": "finesight.models.image.edsr:Edsr",
+    "elan": "finesight.models.image.elan:Elan",
+    "liif-edsr": "finesight.models.image.liif:LiifEdsr",
+    "liif-rdn": "finesight.models.image.liif:LiifRdn",
+    "modified-vgg": "finesight.models.image.discriminator_vgg:ModifiedVgg",
+    "msrresnet": "finesight.models.image.msrresnet:MsrResNet",
+    "rcan": "finesight.models.image.rcan:Rcan",
+    "rdn": "finesight.models.image.rdn:Rdn",
+    "rrdbnet": "finesight.models.image.rrdbnet:RrdbNet",
+    "srcnn": "finesight.models.image.srcnn:Srcnn",
+    "srvgg-compact": "finesight.models.image.srvgg:SrvggCompact",
+    "unet-discriminator": "finesight.models.image.discriminator_unet:UNetDiscriminator",
     "stylegan2": "finesight.models.prior.stylegan2:StyleGan2",
     "stylegan2-discriminator": "finesight.models.prior.stylegan2_discriminator:StyleGan2Discriminator",
+    "alexnet": "finesight.models.quality.alexnet:AlexNet",
+    "dists": "finesight.models.quality.dists:Dists",
+    "inception-v3": "finesight.models.quality.inception:InceptionV3",
+    "lpips": "finesight.models.quality.lpips:Lpips",
+    "pipal-quality": "finesight.models.quality.pipal:PipalQuality",
+    "squeezenet": "finesight.models.quality.squeezenet:SqueezeNet",
     "vgg": "finesight.models.quality.vgg:Vgg",
+    "spynet": "finesight.models.video.spynet:SpyNet",
+    "basicvsr": "finesight.models.video.basicvsr:BasicVsr",
+    "basicvsr-pp": "finesight.models.video.basicvsr_plusplus:BasicVsrPlusPlus",
 }
 
 
