@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from finesight.errors import InputError, SettingError
 
-__all__ = ["check_pair", "check_picture", "crop", "double"]
+__all__ = ["check_pair", "check_picture", "crop", "double", "shrunk"]
 
 
 def check_picture(image: Tensor, *, smallest: int = 1, what: str = "this metric") -> None:
@@ -62,3 +63,8 @@ def crop(image: Tensor, border: int) -> Tensor:
 def double(image: Tensor) -> Tensor:
     """``image`` in float64 (float32 on devices without it): the arithmetic of the published code."""
     return image.float() if image.device.type == "mps" else image.double()
+
+
+def shrunk(image: Tensor) -> Tensor:
+    """``image`` averaged over whole blocks until its short side is about 256 pixels: SSIM's and FSIM's viewing size."""
+    return F.avg_pool2d(image, max(1, round(min(image.shape[-2:]) / 256)))

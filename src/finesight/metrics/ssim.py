@@ -5,14 +5,16 @@ from __future__ import annotations
 from torch import Tensor
 
 from finesight.metrics.filtering import correlate, gaussian
-from finesight.metrics.inputs import check_pair, crop, double
+from finesight.metrics.inputs import check_pair, crop, double, shrunk
 
 __all__ = ["ssim", "ssim_blue", "ssim_maps"]
 
 WINDOW = 11
 
 
-def ssim(restored: Tensor, truth: Tensor, *, peak: float = 1.0, border: int = 0, clamp: bool = False) -> Tensor:
+def ssim(
+    restored: Tensor, truth: Tensor, *, peak: float = 1.0, border: int = 0, clamp: bool = False, shrink: bool = False
+) -> Tensor:
     """Mean structural similarity over all channels and the positions where an 11x11 Gaussian window (1.5) fits.
 
     Args:
@@ -20,6 +22,7 @@ def ssim(restored: Tensor, truth: Tensor, *, peak: float = 1.0, border: int = 0,
         peak: the largest possible value.
         border: pixels left out on each side.
         clamp: set a negative contrast-structure term to 0, as IQA-PyTorch does; the original keeps it.
+        shrink: first average the pictures to a short side of about 256, as the authors suggest.
 
     Returns:
         (N,) float64, at most 1.
@@ -32,7 +35,11 @@ def ssim(restored: Tensor, truth: Tensor, *, peak: float = 1.0, border: int = 0,
     >>> ssim(ramp, ramp).tolist()
     [1.0]
     """
-    luminance, structure = ssim_maps(restored, truth, peak=peak, border=border)
+    check_pair(restored, truth, what="SSIM")
+    restored, truth = crop(restored, border), crop(truth, border)
+    if shrink:
+        restored, truth = shrunk(restored), shrunk(truth)
+    luminance, structure = ssim_maps(restored, truth, peak=peak)
     return (luminance * (structure.clamp(min=0) if clamp else structure)).mean(dim=(1, 2, 3))
 
 
@@ -47,11 +54,10 @@ def ssim_blue(restored: Tensor, truth: Tensor, *, peak: float = 1.0, border: int
     return ssim(restored, truth, peak=peak, border=border)
 
 
-def ssim_maps(restored: Tensor, truth: Tensor, *, peak: float = 1.0, border: int = 0) -> tuple[Tensor, Tensor]:
+def ssim_maps(restored: Tensor, truth: Tensor, *, peak: float = 1.0) -> tuple[Tensor, Tensor]:
     """The two factors of SSIM, luminance and contrast times structure: each (N, C, H - 10, W - 10), float64."""
-    check_pair(restored, truth, what="SSIM")
-    first, second = double(crop(restored, border)), double(crop(truth, border))
-    check_pair(first, second, smallest=WINDOW, what="SSIM")
+    check_pair(restored, truth, smallest=WINDOW, what="SSIM")
+    first, second = double(restored), double(truth)
     taps = gaussian(WINDOW, 1.5, dtype=first.dtype, device=first.device)
     low, high = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     mean1, mean2 = correlate(first, taps), correlate(second, taps)
