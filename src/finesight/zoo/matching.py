@@ -20,6 +20,10 @@ from finesight.zoo.tensors import difference, namings
 __all__ = ["Match", "match", "nearest_architectures", "skeleton"]
 
 
+UNBUILDABLE = (TypeError, NotImplementedError, RuntimeError)
+"""What a network raises that cannot be built without arguments, or without memory for its tensors."""
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """One reading of a file. ``arguments`` may hold ``Ask``; ``differences`` counts names and shapes that disagree."""
@@ -43,6 +47,10 @@ def _shapes_only(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: torch.empty(t.shape, dtype=t.dtype, device="meta") for name, t in tensors.items()}
 
 
+def _least(network: nn.Module, tensors: Mapping[str, Tensor]) -> int:
+    return min(difference(network, candidate).count for candidate in namings(network, tensors))
+
+
 def _readings(tensors: Mapping[str, Tensor], given: Mapping[str, Any]) -> Iterator[Match]:
     empty = _shapes_only(tensors)
     for architecture, recogniser in RECOGNISERS.items():
@@ -59,7 +67,21 @@ def _readings(tensors: Mapping[str, Tensor], given: Mapping[str, Any]) -> Iterat
                 network = skeleton(kind, plain)
             except (ModelError, TypeError, ValueError, ZeroDivisionError):
                 continue  # a wrong guess: sizes that this network does not have
-            yield Match(architecture, merged, difference(network, candidate).count)
+            yield Match(architecture, merged, _least(network, empty))
+
+
+def _plain_readings(tensors: Mapping[str, Tensor]) -> Iterator[Match]:
+    """Architectures without a function of their own: as they are by default."""
+    empty = _shapes_only(tensors)
+    for architecture in NETWORKS:
+        if architecture in RECOGNISERS:
+            continue
+        kind = network_class(architecture)
+        try:
+            network = skeleton(kind, {})
+        except UNBUILDABLE:
+            continue
+        yield Match(architecture, {}, _least(network, empty))
 
 
 def match(
@@ -82,6 +104,8 @@ def match(
             best = reading
         if best is not None and best.differences == 0:
             break
+    if best is None and architecture is None and not given:
+        best = next((reading for reading in _plain_readings(tensors) if reading.differences == 0), None)
     if best is None:
         if architecture is not None and _needs_nothing(architecture, given):
             return Match(architecture, given, 0)
@@ -116,11 +140,12 @@ def nearest_architectures(tensors: Mapping[str, Tensor], *, number: int = 3) -> 
     for architecture in NETWORKS:
         kind = network_class(architecture)
         try:
-            wanted = {_pattern(name) for name in skeleton(kind, {}).state_dict()}
-        except (TypeError, NotImplementedError, RuntimeError):
-            continue  # it cannot be built without arguments or without memory
+            network = skeleton(kind, {})
+        except UNBUILDABLE:
+            continue
+        wanted = {_pattern(name) for name in network.state_dict()}
         best = max(
-            ({_pattern(name) for name in candidate} for candidate in namings(kind, empty)),
+            ({_pattern(name) for name in candidate} for candidate in namings(network, empty)),
             key=lambda names: len(names & wanted) / len(names | wanted),
         )
         scored.append((len(best & wanted) / len(best | wanted), architecture, wanted - best, best - wanted))

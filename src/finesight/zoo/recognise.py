@@ -170,13 +170,180 @@ def srvgg(shapes: Shapes, _published: Set[str]) -> Arguments | None:
     }
 
 
+def a2n(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """x4 has two enlarging stages; x2 and x3 have the same tensors."""
+    if not has(shapes, "conv_first.weight", "AAB_trunk.0.ADM.0.weight", "upconv1.weight", "conv_last.weight"):
+        return None
+    width, inputs = shapes["conv_first.weight"][:2]
+    return {
+        "scale": 4 if "upconv2.weight" in shapes else Ask((2, 3)),
+        "width": width,
+        "blocks": count(shapes, "AAB_trunk.", ".conv_first.weight"),
+        "upsampler_width": shapes["upconv1.weight"][0],
+        "reduction": width // shapes["AAB_trunk.0.ADM.0.weight"][0],
+        "plain_kernel": shapes["AAB_trunk.0.non_attention.weight"][-1],
+        "inputs": inputs,
+        "outputs": shapes["conv_last.weight"][0],
+    }
+
+
+def rcan(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """Groups of blocks with channel attention; without an upsampler the scale is 1."""
+    attention = "body.0.residual_group.0.rcab.3.attention.1.weight"
+    if not has(shapes, "conv_first.weight", attention, "conv_last.weight"):
+        return None
+    width, inputs = shapes["conv_first.weight"][:2]
+    return {
+        "scale": shuffled(shapes, *(f"upsample.{place}.weight" for place in range(0, 8, 2))),
+        "width": width,
+        "groups": count(shapes, "body.", ".conv.weight"),
+        "blocks": count(shapes, "body.0.residual_group.", ".rcab.0.weight"),
+        "squeeze": width // shapes[attention][0],
+        "inputs": inputs,
+        "outputs": shapes["conv_last.weight"][0],
+    }
+
+
+def elan(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The window sizes have no tensors: those of every published network are taken."""
+    hidden = "body.0.modules_lfe.lfe_0.conv0.conv1x1.weight"
+    hidden = hidden if hidden in shapes else "body.0.modules_lfe.lfe_0.conv0.shift_conv.conv1x1.weight"
+    if not has(shapes, "head.0.weight", "tail.0.weight", hidden):
+        return None
+    width, channels = shapes["head.0.weight"][:2]
+    return {
+        "scale": root(shapes["tail.0.weight"][0] // channels),
+        "width": width,
+        "blocks": count(shapes, "body."),
+        "expansion": shapes[hidden][0] // width,
+        "shared": count(shapes, "body.0.modules_lfe.lfe_") - 1,
+        "channels": channels,
+    }
+
+
+def criacl(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """RRDB with three projections; whether its shuffles enlarge stands in the channels."""
+    if not has(shapes, "conv_first.weight", "body.0.rdb1.conv1.weight", "tail_conv1.weight", "conv_up1.weight"):
+        return None
+    width, inputs = shapes["conv_first.weight"][:2]
+    return {
+        "scale": Ask((1, 4)),
+        "width": width,
+        "blocks": count(shapes, "body.", ".rdb1.conv1.weight"),
+        "growth": shapes["body.0.rdb1.conv1.weight"][0],
+        "inputs": inputs,
+        "outputs": shapes["conv_last.weight"][0],
+    }
+
+
+def _liif(shapes: Shapes, width: int) -> Arguments:
+    """The perceptron: hidden sizes, and what its input is made of (features, two offsets, two cell sizes)."""
+    layers = sorted(int(n.split(".")[2]) for n in shapes if n.startswith("imnet.layers.") and n.endswith(".weight"))
+    sizes = [shapes[f"imnet.layers.{layer}.weight"] for layer in layers]
+    numbers = sizes[0][1]
+    unfold = numbers >= 9 * width
+    return {
+        "hidden": tuple(size[0] for size in sizes[:-1]),
+        "unfold": unfold,
+        "cell_decode": numbers - width * (9 if unfold else 1) == 4,
+        "outputs": sizes[-1][0],
+    }
+
+
+def liif_edsr(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """EDSR's features and a perceptron."""
+    if not has(shapes, "imnet.layers.0.weight", "encoder.conv_first.weight", "encoder.body.0.conv1.weight"):
+        return None
+    width = shapes["encoder.conv_first.weight"][0]
+    return {"width": width, "blocks": count(shapes, "encoder.body.", ".conv1.weight"), **_liif(shapes, width)}
+
+
+def liif_rdn(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """RDN's features and a perceptron."""
+    if not has(shapes, "imnet.layers.0.weight", "encoder.sfe1.weight", "encoder.rdbs.0.layers.0.conv.weight"):
+        return None
+    width = shapes["encoder.sfe1.weight"][0]
+    return {
+        "width": width,
+        "blocks": count(shapes, "encoder.rdbs.", ".lff.weight"),
+        "layers": count(shapes, "encoder.rdbs.0.layers.", ".conv.weight"),
+        "growth": shapes["encoder.rdbs.0.layers.0.conv.weight"][0],
+        **_liif(shapes, width),
+    }
+
+
+def modified_vgg(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The discriminator of SRGAN and ESRGAN; six stages are for 256 pixels."""
+    if not has(shapes, "conv0_0.weight", "conv4_1.weight", "linear2.weight"):
+        return None
+    width, inputs = shapes["conv0_0.weight"][:2]
+    return {"inputs": inputs, "width": width, "side": 256 if "conv5_0.weight" in shapes else 128}
+
+
+def unet_discriminator(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The discriminator of Real-ESRGAN; its skips have no tensors."""
+    if not has(shapes, "conv_0.weight", "conv_9.weight", "conv_1.weight_orig"):
+        return None
+    width, inputs = shapes["conv_0.weight"][:2]
+    return {"inputs": inputs, "width": width}
+
+
+def stylegan2(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """One picture size for each pair of convolutions after 4x4."""
+    if not has(shapes, "constant_input.input", "conv1.conv.weight_orig", "style_mapping.1.linear.weight_orig"):
+        return None
+    wide = shapes.get("convs.6.conv.weight_orig", (1, 512))[1]  # at 64 pixels: 256 times the multiplier
+    return {
+        "size": 4 * 2 ** count(shapes, "to_rgbs.", ".bias"),
+        "style_channels": shapes["style_mapping.1.linear.weight_orig"][1],
+        "mapping_layers": sum(n.startswith("style_mapping.") and n.endswith("weight_orig") for n in shapes),
+        "channel_multiplier": max(1, wide // 256),
+        "most_channels": shapes["constant_input.input"][1],
+    }
+
+
+def stylegan2_discriminator(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """One halving of the picture for each residual block down to 4x4."""
+    if not has(
+        shapes, "convs.0.0.conv.weight_orig", "final_conv.0.conv.weight_orig", "final_linear.1.linear.weight_orig"
+    ):
+        return None
+    blocks = sum(name.endswith(".skip.1.conv.weight_orig") for name in shapes)
+    outputs, inputs = shapes["final_conv.0.conv.weight_orig"][:2]
+    first, size = shapes["convs.0.0.conv.weight_orig"][0], 4 * 2**blocks
+    return {
+        "size": size,
+        "channel_multiplier": max(1, first * size // 16384) if size > 32 else 2,
+        "channel_groups": inputs - outputs,
+        "most_channels": outputs,
+    }
+
+
+def vgg(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The complete stack of VGG-16 or VGG-19."""
+    last = {16: "features.28.weight", 19: "features.34.weight"}
+    depth = 19 if "features.16.weight" in shapes else 16
+    return {"depth": depth} if has(shapes, "features.0.weight", last[depth]) else None
+
+
 RECOGNISERS: dict[str, Recogniser] = {
+    "a2n": a2n,
     "collapsible": collapsible,
+    "cria-cl": criacl,
     "edsr": edsr,
+    "elan": elan,
+    "liif-edsr": liif_edsr,
+    "liif-rdn": liif_rdn,
+    "modified-vgg": modified_vgg,
     "msrresnet": msrresnet,
+    "rcan": rcan,
     "rdn": rdn,
     "rrdbnet": rrdbnet,
     "srcnn": srcnn,
     "srvgg-compact": srvgg,
+    "stylegan2": stylegan2,
+    "stylegan2-discriminator": stylegan2_discriminator,
+    "unet-discriminator": unet_discriminator,
+    "vgg": vgg,
 }
 """From an architecture to the function that reads its arguments off names and shapes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,9 +40,11 @@ def _renamed(tensors: Mapping[str, Tensor], renames: Renames) -> dict[str, Tenso
 def namings(network: nn.Module | type[nn.Module], tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """The tensors as they are, then with each prefix removed, each of these in every naming that the network knows.
 
-    ``network.convert`` has been applied.
+    ``network.convert`` has been applied; one that needs an instance, only to an instance.
     """
     convert = getattr(network, "convert", None)
+    if isinstance(network, type) and not isinstance(inspect.getattr_static(network, "convert", None), staticmethod):
+        convert = None
     tables: Sequence[Renames] = ((), *getattr(network, "renames", ()))
     views = [dict(tensors)] + [part for prefix in PREFIXES if (part := strip_prefix(tensors, prefix))]
     for view in views:
