@@ -10,8 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from finesight.models.prior.glean import Glean
 from finesight.models.prior.stylegan2 import ModulatedConv, StyleGan2
 from finesight.models.prior.stylegan2_discriminator import StyleGan2Discriminator, minibatch_deviation
+from finesight.models.prior.ttsr import TextureExtractor, Ttsr, aligned_inputs, search_textures
+from finesight.models.prior.ttsr_discriminator import TtsrDiscriminator
+from finesight.models.prior.ttsr_trunk import TextureTrunk
 from finesight.nn.construct import uninitialised
 from finesight.nn.equalised import EqualisedLinear, biased_leaky_relu, pixel_norm
 from finesight.nn.upfirdn import Blur, Enlarge, blur_kernel, upfirdn2d
@@ -151,7 +155,106 @@ def stylegan2_functions(oracle: Oracle) -> Answers:
     }
 
 
+# -------------------------------------------------------------------------------------------------------- GLEAN
+
+
+def glean(oracle: Oracle) -> Answers:
+    names = STYLEGAN2 | {
+        "in_size": "in_size",
+        "out_size": "out_size",
+        "img_channels": "channels",
+        "rrdb_channels": "width",
+        "num_rrdbs": "blocks",
+    }
+    with uninitialised():
+        network = Glean(**_values(oracle.config, names))
+    oracle.filled(network)
+    picture = oracle.inputs["lq"]
+    image = _signed(network(_unit(picture)))
+    features, styles = network.encode(picture)
+    for details in network.bank(features, styles):
+        bank = details  # the last one is stored
+    return {
+        "sr": _sampled(image, oracle.outputs["sr"].shape),
+        **_overall(image),
+        "latent": styles[..., ::8],
+        "encoded": features[-1][:, ::64, ::4, ::4],
+        "bank": bank[:, ::16, ::32, ::32],
+    }
+
+
+# --------------------------------------------------------------------------------------------------------- TTSR
+
+TRUNK = {
+    "in_channels": "inputs",
+    "out_channels": "outputs",
+    "mid_channels": "width",
+    "texture_channels": "texture",
+    "num_blocks": "blocks",
+    "res_scale": "residual",
+}
+# the extractor's normalisation, which pixel_range changes, lies in the tensors
+EXTRACTOR = {"pixel_range", "requires_grad"}
+
+
+def ttsr(oracle: Oracle) -> Answers:
+    if set(oracle.config) - {"generator", "extractor"} or set(oracle.config["extractor"]) - EXTRACTOR:
+        raise LookupError(f"unknown settings in {oracle.config}")
+    network = oracle.filled(Ttsr(**_values(oracle.config["generator"], TRUNK)))
+    given = oracle.inputs
+    image, attention = network.restore(_unit(given["lq"]), given["lq_up"], given["ref"], given["ref_downup"])
+    return {"sr": _signed(image), "soft_attention": attention}
+
+
+def ttsr_net(oracle: Oracle) -> Answers:
+    network = oracle.filled(TextureTrunk(**_values(oracle.config, TRUNK)))
+    textures = [oracle.inputs[name] for name in ("t3", "t2", "t1")]
+    return {"sr": network(oracle.inputs["lq"], oracle.inputs["soft_attention"], textures)}
+
+
+def ttsr_lte(oracle: Oracle) -> Answers:
+    if set(oracle.config) - EXTRACTOR:
+        raise LookupError(f"unknown settings in {oracle.config}")
+    levels = oracle.filled(TextureExtractor())(oracle.inputs["image"])
+    return dict(zip(("level3", "level2", "level1"), levels, strict=True))
+
+
+def ttsr_search(oracle: Oracle) -> Answers:
+    references = [oracle.inputs[name] for name in ("ref3", "ref2", "ref1")]
+    attention, textures = search_textures(oracle.inputs["lq_up"], oracle.inputs["ref_downup"], references)
+    return {"soft_attention": attention, **dict(zip(("t3", "t2", "t1"), textures, strict=True))}
+
+
+def ttsr_discriminator(oracle: Oracle) -> Answers:
+    network = TtsrDiscriminator(**_values(oracle.config, {"in_channels": "inputs", "in_size": "size"}))
+    oracle.filled(network)
+    image = _unit(oracle.inputs["image"])
+    return {"logit": network(image), "features": network.features(image)[:, ::16]}
+
+
+def ttsr_inputs(oracle: Oracle) -> Answers:
+    if oracle.config != {"scale": 4}:
+        raise LookupError(f"only scale 4 is published, got {oracle.config}")
+    given = {name: levels.permute(2, 0, 1).contiguous() for name, levels in oracle.inputs.items()}
+    found = aligned_inputs(given["gt"], given["ref"])
+    return {
+        "lq": _signed(found["image"]),
+        "gt": _signed(found["truth"]),
+        "lq_up": found["enlarged"],
+        "ref": found["reference"],
+        "ref_downup": found["blurred"],
+    }
+
+
 CASES = {
+    # the published attention's own rounding (7e-7) comes out of the trunk twentyfold
+    "ttsr": Case(ttsr, tolerance=1e-4),
+    "ttsr_discriminator": Case(ttsr_discriminator),
+    "ttsr_inputs": Case(ttsr_inputs),
+    "ttsr_lte": Case(ttsr_lte),
+    "ttsr_net": Case(ttsr_net),
+    "ttsr_search": Case(ttsr_search),
+    "glean": Case(glean),
     "stylegan2_discriminator": Case(stylegan2_discriminator),
     "stylegan2_equal_linear": Case(stylegan2_equal_linear),
     "stylegan2_functions": Case(stylegan2_functions),
