@@ -124,7 +124,7 @@ def _tiff(path: Path, picture: Picture, _: int) -> list[str]:
     image.tiffsave(
         str(path),
         compression="deflate",
-        predictor="float" if picture.depth == 32 else "horizontal",
+        predictor="none" if picture.depth == 32 else "horizontal",  # few other programs undo the one for float
         bigtiff=size > _BIG_TIFF,
         keep="icc",
     )
@@ -139,20 +139,22 @@ def _avif(path: Path, picture: Picture, quality: int) -> list[str]:
             alpha=None if picture.alpha is None else _twelve_bits(picture.alpha),
         )
     image = _image(picture)
-    for name, data in (
-        ("icc-profile-data", picture.icc),
-        ("xmp-data", picture.xmp),
-        ("exif-data", heif.PLACEHOLDER if picture.exif else None),
+    kept = []
+    for kind, name, data in (
+        ("icc", "icc-profile-data", picture.icc),
+        ("xmp", "xmp-data", picture.xmp),
+        ("exif", "exif-data", heif.PLACEHOLDER if picture.exif else None),
     ):
         if data is not None:
             image.set_type(vips().GValue.blob_type, name, data)
+            kept.append(kind)
     encoded = image.heifsave_buffer(
         compression="av1",
         Q=quality,
         lossless=quality == 100,
         bitdepth=12 if picture.depth == 16 else 8,
         subsample_mode="off" if quality >= 80 else "auto",
-        keep="exif|xmp|icc",
+        keep="|".join(kept) or "none",  # with "exif" and no block libvips would write one of its own
     )
     notes = []
     if picture.exif is not None:

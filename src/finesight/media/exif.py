@@ -168,7 +168,7 @@ def corrected(
         for name, tag in zip(("image", "exif"), tags_of_side, strict=True):
             _put_number(block, layout, found[name].get(tag), size)
     _put_number(block, layout, found["image"].get(ORIENTATION), 1)
-    missing = {tag: f for tag, f in wanted.items() if not _put_in_place(block, found["image"].get(tag), f)}
+    missing = {tag: f for tag, f in wanted.items() if not _put_in_place(block, layout, found["image"].get(tag), f)}
     if missing:
         _append_first_table(block, layout, found["image"], missing)
     return bytes(block)
@@ -183,11 +183,12 @@ def _put_number(block: bytearray, layout: Layout, entry: Entry | None, value: in
     block[start + 8 : start + 12] = layout.number(value, size).ljust(4, b"\x00")
 
 
-def _put_in_place(block: bytearray, entry: Entry | None, new: Field) -> bool:
+def _put_in_place(block: bytearray, layout: Layout, entry: Entry | None, new: Field) -> bool:
     if entry is None or entry.type != new.type or entry.size < len(new.data):
         return False
-    if entry.type != ASCII and entry.count != new.count:
+    if entry.count != new.count and (entry.type != ASCII or len(new.data) <= 4):
         return False
+    block[entry.position + 4 : entry.position + 8] = layout.number(new.count, 4)
     block[entry.start : entry.start + entry.size] = new.data.ljust(entry.size, b"\x00")
     return True
 
@@ -256,7 +257,8 @@ def from_tiff(at: At, layout: Layout, first: dict[int, Entry], end: int) -> byte
             if name == "exif" and isinstance(where, int) and where:
                 entries = read_ifd(at, layout, where, end)[0]
                 groups["interop"] = [recoded(at, layout, e, target) for e in entries.values() if e.size < 4096]
-    return assembled(groups, target) if any(groups.values()) else None
+    says_something = {f.tag for fields in groups.values() for f in fields} - _PLACE
+    return assembled(groups, target) if says_something else None
 
 
 def assembled(groups: Groups, layout: Layout) -> bytes:

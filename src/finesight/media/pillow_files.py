@@ -97,16 +97,26 @@ def _open_heic(opened: Opened, limit: int | None) -> tuple[Any, Tags]:
 
 
 def largest_icon(opened: Opened) -> Opened:
-    """The largest picture of an icon file: a PNG inside it is a file of its own, anything else is Pillow's."""
+    """The largest picture of an icon file, as the PNG file that it may be, or else as an icon file of this one only.
+
+    Raises:
+        InputError: the file holds no picture, or one larger than icons can be.
+    """
     entries = opened.at(6, 16 * min(int.from_bytes(opened.at(4, 2), "little"), 256))
     best: tuple[int, int, int] = (0, 0, 0)
     for start in range(0, len(entries) - 15, 16):
         width, height, _, _, _, bits, length, where = struct.unpack("<BBBBHHII", entries[start : start + 16])
         best = max(best, ((width or 256) * (height or 256) * 64 + bits, where, length))
     data = opened.at(best[1], best[2])
+    form = "png"
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return opened
-    return dataclasses.replace(opened, file=io.BytesIO(data), size=len(data), head=data[:HEAD], format="png", suffix="")
+        form = "ico"
+        width, doubled = struct.unpack("<ii", data[4:12]) if len(data) > 40 else (0, 0)  # colours above, mask below
+        if not (0 < width <= 256 and 0 < doubled // 2 <= 256):
+            raise InputError(f"{opened.name} is damaged: its largest icon claims {width} x {doubled // 2} pixels.")
+        size = bytes((width % 256, doubled // 2 % 256, 0, 0, 1, 0))
+        data = b"\0\0\1\0\1\0" + size + data[14:16] + struct.pack("<II", len(data), 22) + data
+    return dataclasses.replace(opened, file=io.BytesIO(data), size=len(data), head=data[:HEAD], format=form, suffix="")
 
 
 def size_of(image: Any) -> tuple[int, int]:
