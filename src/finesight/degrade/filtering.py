@@ -1,0 +1,72 @@
+"""Blurring a batch with a kernel for each picture, and unsharp masking."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from finesight.errors import SettingError
+
+__all__ = ["filter_each", "unsharp_kernel", "unsharp_mask"]
+
+
+def filter_each(image: Tensor, kernels: Tensor) -> Tensor:
+    """Correlate every picture with its own kernel (not flipped), the border reflected without its last pixel.
+
+    Args:
+        image: ``(N, C, H, W)``; both sides larger than half the kernel.
+        kernels: ``(N, k, k)``, or ``(1, k, k)`` for all, k odd.
+
+    Raises:
+        SettingError: shapes do not fit, or a picture is smaller than half its kernel.
+    """
+    n, c, h, w = image.shape
+    size = kernels.shape[-1]
+    if kernels.shape not in ((n, size, size), (1, size, size)) or size % 2 == 0:
+        raise SettingError(f"kernels: expected ({n}, k, k) or (1, k, k) with odd k, got {tuple(kernels.shape)}")
+    if min(h, w) <= size // 2:
+        raise SettingError(f"a kernel of {size} needs pictures of at least {size // 2 + 1} pixels a side, got {h}x{w}")
+    extended = F.pad(image, (size // 2,) * 4, mode="reflect")
+    filters = kernels.to(image).expand(n, size, size).repeat_interleave(c, 0)[:, None]
+    return F.conv2d(extended.reshape(1, n * c, *extended.shape[-2:]), filters, groups=n * c).reshape(n, c, h, w)
+
+
+def _filter_rows_and_columns(image: Tensor, kernel: Tensor) -> Tensor:
+    """The same with the outer product of a vector, at a cost of 2 k instead of k x k."""
+    radius, channels = len(kernel) // 2, image.shape[1]
+    extended = F.pad(image, (radius,) * 4, mode="reflect")
+    filters = kernel.to(image).repeat(channels, 1, 1, 1)
+    across = F.conv2d(extended, filters, groups=channels)
+    return F.conv2d(across, filters.transpose(-1, -2), groups=channels)
+
+
+def unsharp_kernel(size: int = 51, sigma: float = 0.0) -> Tensor:
+    """The row of the Gaussian, float64; ``sigma`` 0 takes OpenCV's rule 0.3 ((size - 1) / 2 - 1) + 0.8."""
+    size += 1 - size % 2
+    if sigma <= 0:
+        sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8
+    axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    row = torch.exp(-(axis**2) / (2 * sigma**2))
+    return row / row.sum()
+
+
+def unsharp_mask(
+    image: Tensor, *, weight: float = 0.5, threshold: float = 10.0, size: int = 51, sigma: float = 0.0
+) -> Tensor:
+    """Sharpen where the residual is above ``threshold`` grey levels, with soft transitions (Real-ESRGAN).
+
+    Args:
+        image: ``(N, C, H, W)`` in [0, 1], both sides above half the kernel (26 pixels).
+        weight: share of the residual that is added.
+        threshold: in 1/255, each channel by itself.
+        size, sigma: of the Gaussian; see ``unsharp_kernel``.
+    """
+    if min(image.shape[-2:]) <= size // 2:
+        raise SettingError(f"unsharp masking needs pictures above {size // 2} pixels a side, got {tuple(image.shape)}")
+    row = unsharp_kernel(size, sigma)
+    residual = image - _filter_rows_and_columns(image, row)
+    mask = (residual.abs() * 255 > threshold).to(image)
+    soft = _filter_rows_and_columns(mask, row)
+    sharp = (image + weight * residual).clamp(0, 1)
+    return soft * sharp + (1 - soft) * image

@@ -1,0 +1,102 @@
+"""JPEG's loss on tensors, a batch at a time, with gradient if wanted ("DiffJPEG" of Real-ESRGAN).
+
+A real file codec differs: it subsamples and rounds in integers. This one has the published form, whose quantisation
+tables are transposed and neither rounded nor clipped; ``standard_tables=True`` gives the standard's own.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from finesight.errors import SettingError
+
+__all__ = ["jpeg"]
+
+_LUMA = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)  # table K.1 of ITU-T T.81
+_CHROMA_CORNER = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66, 99, 99))  # K.2; 99 elsewhere
+
+_TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+_TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
+
+
+def _tables(standard: bool) -> tuple[Tensor, Tensor]:
+    luma, chroma = torch.tensor(_LUMA, dtype=torch.float32), torch.full((8, 8), 99.0)
+    chroma[:4, :4] = torch.tensor(_CHROMA_CORNER, dtype=torch.float32)
+    return (luma, chroma) if standard else (luma.T, chroma.T)
+
+
+def _factor(quality: Tensor) -> Tensor:
+    return torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
+
+
+def _cosines(like: Tensor) -> Tensor:
+    """The orthonormal 8-point DCT-II as a matrix, frequency by position."""
+    u, x = torch.arange(8, dtype=torch.float64)[:, None], torch.arange(8, dtype=torch.float64)[None, :]
+    matrix = 0.5 * torch.cos((2 * x + 1) * u * math.pi / 16)
+    matrix[0] /= math.sqrt(2)
+    return matrix.to(like)
+
+
+def _rounded(values: Tensor, differentiable: bool) -> Tensor:
+    nearest = values.detach().round()
+    return nearest + (values - nearest) ** 3 if differentiable else nearest
+
+
+def _plane(plane: Tensor, table: Tensor, differentiable: bool) -> Tensor:
+    """One plane ``(N, H, W)`` in 0..255 through DCT, quantisation and back; ``table`` is ``(N or 1, 8, 8)``."""
+    n, h, w = plane.shape
+    blocks = (plane - 128).reshape(n, h // 8, 8, w // 8, 8).transpose(2, 3)  # n, row, column, y, x
+    cosines = _cosines(plane)
+    step = table[:, None, None]
+    levels = _rounded(cosines @ blocks @ cosines.T / step, differentiable)
+    back = cosines.T @ (levels * step) @ cosines + 128
+    return back.transpose(2, 3).reshape(n, h, w)
+
+
+def jpeg(
+    image: Tensor, quality: Tensor | float, *, differentiable: bool = False, standard_tables: bool = False
+) -> Tensor:
+    """Compress and decompress a batch with 4:2:0 chroma.
+
+    Args:
+        image: ``(N, 3, H, W)`` RGB in [0, 1]; padded with black to multiples of 16 inside.
+        quality: above 0 and below 100, one number or ``(N,)``; not changed.
+        differentiable: rounding is round(v) + (v - round(v))^3, which has a gradient, instead of round(v).
+        standard_tables: the standard's tables, rounded and clipped to 1..255 as a file has them.
+
+    Returns:
+        ``(N, 3, H, W)`` in [0, 1], not rounded to grey levels.
+
+    Raises:
+        SettingError: a quality out of range (at 100 the published tables are zero).
+    """
+    n, _, height, width = image.shape
+    qualities = torch.as_tensor(quality, dtype=torch.float32, device=image.device).reshape(-1).expand(n)
+    top = 100 if standard_tables else 99.999
+    if n and not (float(qualities.min()) > 0 and float(qualities.max()) <= top):
+        raise SettingError(f"JPEG quality: expected above 0 and below 100, got {qualities.tolist()}")
+    factor = _factor(qualities)[:, None, None]
+    tables = [table.to(image) * factor for table in _tables(standard_tables)]
+    if standard_tables:
+        tables = [(table + 1e-4).round().clamp(1, 255) for table in tables]
+    padded = F.pad(image, (0, -width % 16, 0, -height % 16)) * 255
+    ycc = torch.einsum("ij,njhw->nihw", torch.tensor(_TO_YCC).to(image), padded)
+    chroma = F.avg_pool2d(ycc[:, 1:] + 128, 2)
+    luma = _plane(ycc[:, 0], tables[0], differentiable)
+    half = _plane(chroma.flatten(0, 1), tables[1].repeat_interleave(2, 0), differentiable)
+    full = half.unflatten(0, (n, 2)).repeat_interleave(2, -1).repeat_interleave(2, -2) - 128
+    rgb = torch.einsum("ij,njhw->nihw", torch.tensor(_TO_RGB).to(image), torch.cat([luma[:, None], full], 1))
+    return (rgb.clamp(0, 255) / 255)[..., :height, :width].contiguous()

@@ -1,0 +1,141 @@
+"""Kernels, filters, JPEG, noise and the second order by hand and by law; published values are in ``tests/oracles``."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from finesight.degrade import kernels, second_order
+from finesight.degrade.filtering import filter_each, unsharp_mask
+from finesight.degrade.jpeg import jpeg
+from finesight.degrade.noise import gaussian_field, poisson_field, poisson_levels, with_noise
+from finesight.errors import SettingError
+
+
+def picture(side: int = 64, count: int = 1) -> torch.Tensor:
+    coarse = torch.rand(count, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "generalized", "plateau"])
+def test_kernels_sum_to_one_and_are_symmetric(family: str) -> None:
+    kernel = kernels.gaussian(15, 2.0, 1.0, angle=0.7, family=family, shape=1.3)
+    assert float(kernel.sum()) == pytest.approx(1)
+    assert torch.allclose(kernel, kernel.rot90(2))
+
+
+def test_kernel_families_meet_at_shape_one() -> None:
+    assert torch.allclose(kernels.gaussian(9, 1.5), kernels.gaussian(9, 1.5, family="generalized", shape=1.0))
+
+
+def test_sinc_is_a_low_pass() -> None:
+    spectrum = torch.fft.fft2(kernels.sinc(21, math.pi / 2)).abs()
+    assert float(spectrum[0, 0]) == pytest.approx(1)
+    assert float(spectrum[10, 10]) < 0.05
+
+
+@pytest.mark.parametrize("call", [lambda: kernels.gaussian(8, 1.0), lambda: kernels.padded(torch.ones(5, 5), 8)])
+def test_even_kernels_are_refused(call: object) -> None:
+    with pytest.raises(SettingError):
+        call()  # type: ignore[operator]
+
+
+def test_filter_of_a_pulse_and_of_a_shift() -> None:
+    image = torch.rand(2, 3, 9, 11, generator=torch.Generator().manual_seed(1))
+    pulse = torch.zeros(2, 5, 5)
+    pulse[0, 2, 2] = 1
+    pulse[1, 2, 3] = 1  # correlation: the pixel to the right
+    out = filter_each(image, pulse)
+    assert torch.equal(out[0], image[0])
+    assert torch.equal(out[1, :, :, :-1], image[1, :, :, 1:])
+    assert torch.equal(out[1, :, :, -1], image[1, :, :, -2]), "reflected without the last pixel"
+
+
+def test_filter_refuses_what_cannot_be_reflected() -> None:
+    with pytest.raises(SettingError, match="11"):
+        filter_each(torch.rand(1, 3, 10, 30), torch.ones(1, 21, 21) / 441)
+    with pytest.raises(SettingError, match=r"\(2, k, k\)"):
+        filter_each(torch.rand(2, 3, 40, 40), torch.ones(3, 5, 5))
+
+
+def test_unsharp_leaves_flat_places_alone() -> None:
+    image = torch.full((1, 3, 64, 64), 0.4)
+    image[..., 32:] = 0.6
+    sharp = unsharp_mask(image)
+    assert float((sharp - image).abs().max()) > 0.02
+    assert torch.allclose(unsharp_mask(torch.full((1, 3, 40, 40), 0.4)), torch.full((1, 3, 40, 40), 0.4), atol=1e-6)
+
+
+@pytest.mark.parametrize("quality", [15, 50, 75, 90, 98])
+def test_jpeg_with_standard_tables_is_near_a_real_codec(quality: int) -> None:
+    """libjpeg has the same tables and integer arithmetic; its chroma is smoothed when enlarged, so it is left out."""
+    grey = picture()[:, :1].expand(-1, 3, -1, -1).mul(255).round().div(255)
+    buffer = io.BytesIO()
+    Image.fromarray(grey[0].permute(1, 2, 0).mul(255).byte().numpy()).save(buffer, "JPEG", quality=quality)
+    real = torch.from_numpy(np.asarray(Image.open(buffer).convert("RGB")).copy()).permute(2, 0, 1)[None] / 255
+    ours = jpeg(grey, float(quality), standard_tables=True)
+    error = (ours - real).abs() * 255
+    assert float(error.mean()) < 0.5, "a coefficient at a tie may fall to the other side, few do"
+    assert float((error > 1.6).float().mean()) < 0.03
+
+
+def test_jpeg_batch_equals_one_by_one_and_changes_nothing() -> None:
+    images, quality = picture(40, 2), torch.tensor([30.0, 80.0])
+    before = images.clone()
+    both = jpeg(images, quality)
+    assert torch.equal(both, torch.cat([jpeg(images[:1], 30.0), jpeg(images[1:], 80.0)]))
+    assert torch.equal(images, before)
+    assert quality.tolist() == [30.0, 80.0]
+
+
+@pytest.mark.parametrize("quality", [0.0, 100.0, -3.0])
+def test_jpeg_refuses_qualities_whose_tables_vanish(quality: float) -> None:
+    with pytest.raises(SettingError, match="quality"):
+        jpeg(picture(), quality)
+
+
+def test_noise_by_its_moments() -> None:
+    generator = torch.Generator().manual_seed(2)
+    field = gaussian_field(torch.randn(1, 3, 100, 100, generator=generator), 10.0)
+    assert float(field.std()) * 255 == pytest.approx(10, rel=0.03)
+    flat = torch.full((1, 3, 120, 120), 102 / 255)
+    flat[..., 0, :4] = torch.tensor([0, 20, 40, 60]) / 255  # 5 levels: counted to 8
+    assert poisson_levels(flat) == 8
+    drawn = poisson_field(flat, 1.0, gray=False, generator=generator)
+    assert float(drawn[..., 1:, :].var()) == pytest.approx(0.4 / 8, rel=0.05)
+    assert poisson_field(flat, 1.0, gray=True, generator=generator).shape[1] == 1
+    noisy = with_noise(flat, drawn, rounded=True) * 255
+    assert torch.allclose(noisy, noisy.round(), atol=1e-4)
+
+
+def test_second_order_is_a_function_of_its_parameters() -> None:
+    settings = second_order.SecondOrder()
+    for seed in range(12):
+        parameters = second_order.sample(settings, torch.Generator().manual_seed(seed))
+        assert parameters == second_order.sample(settings, torch.Generator().manual_seed(seed))
+        low = second_order.apply(picture(256), parameters, scale=4)
+        assert low.shape == (1, 3, 64, 64)
+        assert torch.equal(low, second_order.apply(picture(256), parameters, scale=4))
+        assert torch.allclose(low * 255, (low * 255).round(), atol=1e-4)
+
+
+def test_second_order_draws_what_is_published() -> None:
+    """Shares over many draws, within four standard deviations."""
+    generator, count = torch.Generator().manual_seed(0), 2000
+    drawn = [second_order.sample(second_order.SecondOrder(), generator) for _ in range(count)]
+    shares = {
+        0.1: sum(p.first.blur.family == "sinc" for p in drawn),
+        0.7: sum(p.first.resize.factor < 1 for p in drawn),
+        0.5: sum(p.first.noise.kind == "gaussian" for p in drawn),
+        0.4: sum(p.second.noise.gray for p in drawn),
+        0.2: sum(p.final_sinc.family == "none" for p in drawn),
+        0.8: sum(p.second.blur.family != "none" for p in drawn),
+    }
+    for share, found in shares.items():
+        assert abs(found / count - share) < 4 * math.sqrt(share * (1 - share) / count), share
+    assert all(30 <= p.first.quality <= 95 and 0.15 <= p.first.resize.factor <= 1.5 for p in drawn)
