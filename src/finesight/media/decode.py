@@ -103,18 +103,16 @@ def decode(opened: Opened, image: Any, *, bits: int = 0, notes: list[str]) -> tu
 
 def _to_rgb(opened: Opened, image: Any, notes: list[str]) -> tuple[Any, bool]:
     """Grey, grey+alpha, RGB or RGBA of any libvips image, and whether it is sRGB by conversion now."""
-    if image.format in _SIGNED or image.format in ("complex", "dpcomplex"):
+    if image.interpretation in ("lab", "labs", "xyz"):
+        notes.append(f"The {image.interpretation} colours were converted to sRGB.")
+        return image.colourspace("rgb16" if image.format != "uchar" else "srgb"), True
+    if image.format in _SIGNED:
         raise InputError(
             f"{opened.name} holds {image.format} numbers, which are measurements rather than a picture. "
             "Convert them to unsigned integers or to float in 0..1."
         )
-    if image.coding != "none":
-        image = image.rad2float() if image.coding == "rad" else image.colourspace("srgb")
     if image.interpretation == "cmyk":
         return _from_cmyk(image, notes), True
-    if image.interpretation in ("lab", "labs", "labq", "lch", "xyz", "yxy", "cmc"):
-        notes.append(f"The {image.interpretation} colours were converted to sRGB.")
-        return image.colourspace("rgb16" if image.format != "uchar" else "srgb"), True
     if image.bands > 4:
         notes.append(
             f"Of {image.bands} channels the first three were read as red, green and blue; the rest was dropped."
@@ -156,9 +154,6 @@ def _to_known_dtype(opened: Opened, array: Pixels, notes: list[str]) -> Pixels:
     if array.dtype == np.uint32:
         notes.append("32-bit integers were read as float: divided by 4,294,967,295.")
         return (array / np.float64(2**32 - 1)).astype(np.float32)
-    if array.dtype == np.float64:
-        notes.append("64-bit float was read as 32-bit float.")
-        return array.astype(np.float32)
     raise InputError(f"{opened.name} holds {array.dtype} numbers, which finesight does not read as a picture.")
 
 
