@@ -133,7 +133,7 @@ class Odd(nn.Module):
     """Nearest-neighbour enlargement that gives NaN for tiles brighter than a half, in the precision it claims."""
 
     traits = Traits(task="super-resolution", scale=2, halo=0)
-    engine, precision, device, note = "fake", "bfloat16", CPU, ""
+    engine, precision, device, note, opaque = "fake", "bfloat16", CPU, "", False
 
     def forward(self, tiles: Tensor) -> Tensor:
         answer = F.interpolate(tiles, scale_factor=2, mode="nearest")

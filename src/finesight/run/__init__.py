@@ -2,6 +2,6 @@
 
 from finesight.run.choose import choose_models
 from finesight.run.report import Estimate, Report
-from finesight.run.upscale import Upscaler, upscale
+from finesight.run.upscaler import Upscaler, upscale
 
 __all__ = ["Estimate", "Report", "Upscaler", "choose_models", "upscale"]

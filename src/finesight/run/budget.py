@@ -20,8 +20,11 @@ SMALLEST_TILE = 32 * 32
 _DEFAULT_SHARE = 0.75
 """Of the memory that is free; the rest is for writing the result and for other programs."""
 
-_MARGIN = 0.9
-"""Of what remains; the rest is for fragmentation."""
+_MARGIN = 0.5
+"""Of what remains; the rest is what the C library's allocator keeps beyond the live tensors (seen: as much again)."""
+
+_ONCE = 24_000_000
+"""Bytes that the first tile takes for good: threads, compiled kernels (seen: 12 MB)."""
 
 _PROBE = 64
 _DEEP = np.dtype(np.uint16)
@@ -36,7 +39,7 @@ def bytes_per_pixel(prepared: Prepared, side: int = _PROBE) -> float:
             quantise(prepared(tile)[0], _DEEP)
 
     work()  # what is allocated once for all tiles is not the tile's
-    return measure_peak(work, prepared.device) / side**2
+    return measure_peak(work, prepared.device, opaque=prepared.opaque) / side**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Budget:
             limit = used + int(_DEFAULT_SHARE * available(device))
         else:
             limit = parse_bytes(memory)
-        free = limit - used - (results if on_host else 0)
+        free = limit - used - (results + _ONCE if on_host else 0)
         tiles = int(_MARGIN * free)
         floor = int(SMALLEST_TILE * per_pixel / _MARGIN) + limit - free
         if tiles < SMALLEST_TILE * per_pixel:

@@ -105,21 +105,27 @@ class ResizeSink:
     """Resamples the network's output to the size of ``out`` with an antialiased bicubic, a strip at a time.
 
     ``size`` is the height and width of what the network gives (frames taken away: see ``top`` and ``left``). Keeps one
-    row of tiles and as many rows as one output row reads.
+    row of tiles (as 16-bit integers where ``out`` has 8 bits, else float32) and the rows that one output row reads.
     """
 
     def __init__(self, out: np.ndarray, size: tuple[int, int], *, top: int = 0, left: int = 0) -> None:
         self.out = out
         height, width = size
-        channels = out.shape[2]
         self._top, self._left, self._height, self._width = top, left, height, width
         self._row_taps = taps(height, out.shape[0], out.shape[0] / height, "bicubic", antialias=True)
-        self._column_taps = taps(width, out.shape[1], out.shape[1] / width, "bicubic", antialias=True)
-        self._strip = np.zeros((0, width, channels), np.float32)
+        index, weight = taps(width, out.shape[1], out.shape[1] / width, "bicubic", antialias=True)
+        self._dtype = self.kept(out.dtype)
+        self._column_taps = index, weight / most_of(self._dtype)
+        self._strip = np.zeros((0, width, out.shape[2]), self._dtype)
         self._strip_top = 0
-        self._rows = np.zeros((0, out.shape[1], channels), np.float32)  # resampled along x, from row _first on
+        self._rows = np.zeros((0, out.shape[1], out.shape[2]), np.float32)  # resampled along x, from row _first on
         self._first = 0
         self._written = 0
+
+    @staticmethod
+    def kept(dtype: np.dtype) -> np.dtype:
+        """What the row of tiles is kept as, for a result of ``dtype``."""
+        return np.dtype(np.uint16 if dtype == np.uint8 else np.float32)
 
     def put(self, top: int, left: int, pixels: Tensor) -> None:
         top = top - self._top
@@ -127,15 +133,17 @@ class ResizeSink:
         if rows <= 0:
             return
         if len(self._strip) != rows or self._strip_top != max(0, top):
-            self._strip = np.zeros((rows, self._width, self.out.shape[2]), np.float32)
+            self._strip = np.zeros((rows, self._width, self.out.shape[2]), self._dtype)
             self._strip_top = max(0, top)
         ArraySink(self._strip, top=self._strip_top, left=self._left).put(top, left, pixels)
         if left + pixels.shape[2] - self._left >= self._width:
-            self._finish_strip()
+            for start in range(0, rows, _ROWS):
+                part = _gather(self._strip[start : start + _ROWS], *self._column_taps, axis=1)
+                self._rows = np.concatenate([self._rows, part])
+                self._write()
 
-    def _finish_strip(self) -> None:
-        self._rows = np.concatenate([self._rows, _gather(self._strip, *self._column_taps, axis=1)])
-        self._strip = self._strip[:0]
+    def _write(self) -> None:
+        """Write every output row all of whose input rows are there, and forget what no later row reads."""
         known = self._first + len(self._rows)
         index, weight = self._row_taps
         ready = self._written
@@ -149,6 +157,9 @@ class ResizeSink:
         keep = int(index[ready:].min()) if ready < len(index) else known
         self._rows = self._rows[keep - self._first :]
         self._first = keep
+
+
+_ROWS = 32  # resampled at a time
 
 
 def _gather(pixels: Pixels, index: Pixels, weight: Pixels, *, axis: int) -> Pixels:

@@ -13,10 +13,14 @@ from finesight.nn.traits import Traits
 from finesight.progress import Cancel, Progress, silent
 from finesight.run.canvas import Canvas
 from finesight.run.engines import Prepared
+from finesight.run.memory import give_back, resident
 from finesight.run.pixels import View, to_tensor
 from finesight.run.tiles import Plan, Tile, plan_tiles
 
 __all__ = ["Computer", "compute_plan", "is_out_of_memory"]
+
+
+_NEAR = 0.8  # share of the limit from which memory is given back
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -36,13 +40,15 @@ class Computer:
         float32: makes the plain float32 form for tiles whose answer holds NaN or infinity; ``None`` where ``prepared``
             is that form.
 
-    ``notes`` collects what the user should hear; ``computed`` counts calls of the network.
+    ``notes`` collects what the user should hear; ``computed`` counts calls of the network. With a ``limit`` (bytes,
+    CPU) the allocator gives back what it keeps when the process comes near to it.
     """
 
     def __init__(self, prepared: Prepared, traits: Traits, float32: Callable[[], Prepared] | None = None) -> None:
         self.prepared, self.traits = prepared, traits
         self.notes: list[str] = []
         self.computed = 0
+        self.limit: int | None = None
         self._make_float32 = float32
         self._float32: Prepared | None = None
         self._most_pixels: int | None = None
@@ -80,6 +86,11 @@ class Computer:
             f"memory ran out at {where} ({count} x {height}x{width} pixels); redone and continued with {smaller}"
         )
         return self._halves(tiles, margin, where)
+
+    def relieve(self) -> None:
+        """Between tiles: keep the process below ``limit``."""
+        if self.limit is not None and self.prepared.device.type == "cpu" and resident() > _NEAR * self.limit:
+            give_back()
 
     def _halves(self, tiles: Tensor, margin: int, where: str) -> Tensor:
         """The same answer from smaller batches or smaller tiles."""
@@ -173,5 +184,6 @@ def compute_plan(
         answers = computer(stack, plan.margin, f"the tile at row {first.y.first}, column {first.x.first}")
         for tile, answer in zip(tiles, answers, strict=True):
             canvas.put(tile, answer)
+        computer.relieve()
         done += len(tiles)
         progress(done, total, "tiles")

@@ -22,17 +22,17 @@ def fuse(network: nn.Module) -> nn.Module:
     return answer.eval().requires_grad_(False)
 
 
-def _fused(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
-    """``done`` keeps a module that is used at two places one module."""
+def _fused(module: nn.Module, done: dict[int, tuple[nn.Module, nn.Module]]) -> nn.Module:
+    """``done`` keeps a module that is used at two places one module; it holds both, lest an identity be given again."""
     if id(module) in done:
-        return done[id(module)]
+        return done[id(module)][1]
     offer = getattr(module, "fused", None)
     answer = module
     if callable(offer):
         answer = offer()
         if not isinstance(answer, nn.Module):
             raise TypeError(f"{type(module).__name__}.fused() must give a module, gave {type(answer).__name__}")
-    done[id(module)] = done[id(answer)] = answer
+    done[id(module)] = done[id(answer)] = (module, answer)
     for name, child in list(answer._modules.items()):
         if child is not None:
             answer._modules[name] = _fused(child, done)

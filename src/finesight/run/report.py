@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from finesight.run.seams import Seam
+
 __all__ = ["Estimate", "Report"]
 
 
@@ -26,6 +28,7 @@ class Report:
         device, precision, engine: what computed; ``why`` says why these were chosen.
         seconds: wall time; ``megapixels_per_second``: pixels of the result over it.
         memory: the limit that the tiles were planned for.
+        seam: the side of a tile that stands out most, where that was asked for.
         notes: everything a user should hear of: tiles redone, precision given up, colours replaced ...
     """
 
@@ -45,6 +48,7 @@ class Report:
     megapixels_per_second: float
     memory: int
     notes: tuple[str, ...]
+    seam: Seam | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for ``--json``."""

@@ -42,7 +42,7 @@ def plan_stage(
     *,
     exact: bool = False,
     wrap: bool = False,
-    strip: bool = False,
+    strip: np.dtype | None = None,
     tile: int | None = None,
 ) -> Stage:
     """Tiles for ``pixels`` (H, W, c) by the two rules of the house.
@@ -50,7 +50,7 @@ def plan_stage(
     Args:
         exact: only exact tiles will do.
         wrap: the picture continues as itself on all sides.
-        strip: the result is resampled, for which one row of tiles is kept as float32.
+        strip: the result is resampled, for which one row of tiles is kept in this type.
         tile: most pixels on a side, for experiments; otherwise memory and what runs well on the device decide.
 
     Raises:
@@ -78,12 +78,12 @@ def plan_stage(
         most = max(SMALLEST_TILE, int(most * 0.7))
 
 
-def _kept_bytes(plan: Plan, traits: Traits, strip: bool) -> int:
+def _kept_bytes(plan: Plan, traits: Traits, strip: np.dtype | None) -> int:
     """Bytes kept between tiles: faded bands, and one row of tiles where the result is resampled."""
     scale = traits.scale or 1
-    row = plan.width * scale * 3 * 4
-    bands = row * 2 * plan.blend * scale * (2 if len(plan.rows) > 1 else 0)
-    return bands + (2 * row * plan.tile[0] * scale if strip else 0)
+    row = plan.width * scale * 3
+    bands = 4 * row * 2 * plan.blend * scale * (2 if len(plan.rows) > 1 else 0)
+    return bands + (0 if strip is None else row * (plan.tile[0] * scale * strip.itemsize + 64 * 4))
 
 
 def _wrapped(pixels: np.ndarray, computer: Computer, budget: Budget, exact: bool) -> tuple[View, float | None]:

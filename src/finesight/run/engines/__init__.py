@@ -20,6 +20,7 @@ class Prepared(Protocol):
     """A network made ready for one engine, device and precision.
 
     Called with float32 tiles ``(N, 3, h, w)`` in [0, 1] on ``device``; gives float32 ``(N, c, scale h, scale w)``.
+    ``opaque``: it computes without torch operations, so that its memory cannot be counted by them.
     ``note`` tells anything the user should hear (a graph that was rebuilt, a fallback).
     """
 
@@ -27,5 +28,6 @@ class Prepared(Protocol):
     precision: str
     device: torch.device
     note: str
+    opaque: bool
 
     def __call__(self, tiles: Tensor) -> Tensor: ...

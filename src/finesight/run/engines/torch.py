@@ -14,6 +14,7 @@ class TorchNetwork:
     """A fused copy of ``network`` on ``device`` in float32; ``network`` stays as it is."""
 
     engine = "torch"
+    opaque = False
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
         self.precision = "float32"

@@ -16,6 +16,7 @@ from finesight.errors import InputError, ModelError, SettingError
 from finesight.media.picture import Picture
 from finesight.progress import Cancel, Progress, silent
 from finesight.run.budget import Budget, bytes_per_pixel
+from finesight.run.canvas import ResizeSink
 from finesight.run.choose import DEFAULT_SCALE, LARGEST_SCALE, chain_of_scales, check_scale, choose_models
 from finesight.run.compute import Computer
 from finesight.run.devices import find_device
@@ -23,6 +24,7 @@ from finesight.run.engines import Engine, Precision
 from finesight.run.engines.torch import TorchNetwork
 from finesight.run.kinds import AnyPicture, as_picture
 from finesight.run.report import Report
+from finesight.run.seams import Seam, find_seam
 from finesight.run.stage import Stage, plan_stage, run_stage
 from finesight.zoo.model import Model
 
@@ -82,6 +84,7 @@ class Upscaler:
         scale: float | None = None,
         *,
         size: tuple[int, int] | None = None,
+        check_seams: bool = False,
         progress: Progress = silent,
         cancel: Cancel | None = None,
     ) -> tuple[Picture, Report]:
@@ -91,6 +94,7 @@ class Upscaler:
             scale: output over input size, above 1 and at most 16; default: the network's own, 4 without a model. Sides
                 are rounded to the nearest pixel.
             size: ``(width, height)`` of the output instead; the larger ratio of the two chooses the networks.
+            check_seams: look for visible borders of tiles in the result (``Report.seam``).
             progress: counts pixels that went through a network.
             cancel: looked at between tiles.
 
@@ -111,10 +115,14 @@ class Upscaler:
             from finesight.media.alpha import bleed
 
             work.planes = 2
-            colours = work.plane(bleed(picture.pixels, picture.alpha))
+            colours = work.plane(bleed(picture).pixels)
             alpha = work.plane(picture.alpha[:, :, None])[:, :, 0]
         result = picture.replace(pixels=colours, alpha=alpha)
-        return result, work.report(scale, time.perf_counter() - began)
+        seam = None
+        if check_seams:
+            stage = work.stages[len(models) - 1]
+            seam = find_seam(colours, stage.plan, stage.view.pixels.shape[:2], frame=stage.view.top)
+        return result, work.report(scale, time.perf_counter() - began, seam)
 
     def _size(
         self, picture: Picture, scale: float | None, size: tuple[int, int] | None
@@ -217,19 +225,20 @@ class _Work:
                 self.budget,
                 exact=self.settings.exact,
                 wrap=self.settings.wrap,
-                strip=size != own,
+                strip=None if size == own else ResizeSink.kept(dtype),
                 tile=self.settings.tile,
             )
             out = np.empty((*size, pixels.shape[2]), dtype)
             area = pixels.shape[0] * pixels.shape[1]
             counted = _counted(self.progress, self._done, area, total)
+            network.computer.limit = None if self.settings.memory is None else self.budget.limit
             run_stage(stage, network.computer, out, progress=counted, cancel=self.cancel)
             self._done += area
             self.stages.append(stage)
             pixels = out
         return pixels
 
-    def report(self, scale: float, seconds: float) -> Report:
+    def report(self, scale: float, seconds: float, seam: Seam | None) -> Report:
         """What was done."""
         assert self.budget is not None
         stage, network = self.stages[-1], self.networks[-1]
@@ -253,6 +262,7 @@ class _Work:
             megapixels_per_second=self.size[0] * self.size[1] / 1e6 / max(seconds, 1e-9),
             memory=self.budget.limit,
             notes=tuple(dict.fromkeys(notes)),
+            seam=seam,
         )
 
 
