@@ -19,6 +19,9 @@ from finesight.zoo.recognise import RECOGNISERS, Ask
 
 CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("a2n", {"scale": 4, "width": 8, "blocks": 2, "upsampler_width": 6, "plain_kernel": 1, "inputs": 1, "outputs": 2}),
+    ("basicvsr", {"width": 8, "blocks": 2}),
+    ("basicvsr-pp", {"width": 16, "blocks": 2}),
+    ("basicvsr-pp", {"width": 16, "blocks": 1, "scale": 1}),
     ("collapsible", {"scale": 3, "width": 8, "depth": 2, "expansion": 5}),
     ("edsr", {"scale": 2, "width": 8, "blocks": 3}),
     ("edsr", {"scale": 3, "width": 8, "blocks": 1, "channels": 1, "mean": (0.0,), "std": (1.0,)}),
@@ -38,6 +41,9 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("rrdbnet", {"scale": 1, "width": 8, "blocks": 1, "growth": 4}),
     ("rrdbnet", {"scale": 4, "width": 8, "blocks": 1, "growth": 4, "upsampler": "pixelshuffle"}),
     ("rrdbnet", {"scale": 2, "width": 8, "blocks": 1, "growth": 4, "upsampler": "pixelshuffle"}),
+    ("spynet", {}),
+    ("spynet", {"levels": 4, "normalise": False}),
+    ("spynet", {"levels": 4, "batch_norm": True, "normalise": False}),
     ("srvgg-compact", {"scale": 2, "width": 8, "convolutions": 3}),
     ("stylegan2", {"size": 32, "style_channels": 16, "mapping_layers": 3, "most_channels": 8}),
     ("stylegan2-discriminator", {"size": 64, "channel_multiplier": 1, "most_channels": 512}),

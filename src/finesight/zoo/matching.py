@@ -143,7 +143,8 @@ def nearest_architectures(tensors: Mapping[str, Tensor], *, number: int = 3) -> 
             network = skeleton(kind, {})
         except UNBUILDABLE:
             continue
-        wanted = {_pattern(name) for name in network.state_dict()}
+        own = {_pattern(name) for name in next(namings(network, {}))}  # what its conversion adds to any file
+        wanted = {_pattern(name) for name in network.state_dict()} - own
         best = max(
             ({_pattern(name) for name in candidate} for candidate in namings(network, empty)),
             key=lambda names: len(names & wanted) / len(names | wanted),

@@ -8,6 +8,7 @@ an argument that tensors cannot tell is an ``Ask``. It may guess: the file is th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
@@ -326,9 +327,39 @@ def vgg(shapes: Shapes, _published: Set[str]) -> Arguments | None:
     return {"depth": depth} if has(shapes, "features.0.weight", last[depth]) else None
 
 
+def spynet(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """Five convolutions a level. Stand-alone files lack the mean: six levels normalise, TOFlow's four do not."""
+    levels = sum(bool(re.fullmatch(r"basic_module\.\d+\.basic_module\.4\.conv\.weight", name)) for name in shapes)
+    if not levels or any(not name.startswith("basic_module.") and name not in ("mean", "std") for name in shapes):
+        return None
+    batch_norm = any(name.endswith("running_mean") for name in shapes)
+    return {"levels": levels, "batch_norm": batch_norm, "normalise": "mean" in shapes or levels == 6}
+
+
+def basicvsr(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """Two directions of residual blocks and their fusion."""
+    if not has(shapes, "fusion.weight", "backward_resblocks.main.0.weight", "forward_resblocks.main.0.weight"):
+        return None
+    return {"width": shapes["fusion.weight"][0], "blocks": count(shapes, "forward_resblocks.main.2.", ".conv1.weight")}
+
+
+def basicvsr_plusplus(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """Four branches with deformable alignment; the same-size variant first reduces its frames."""
+    first = "backbone.backward_1.main.2."
+    if not has(shapes, "deform_align.backward_1.weight", "backbone.backward_1.main.0.weight"):
+        return None
+    return {
+        "width": shapes["deform_align.backward_1.weight"][0],
+        "blocks": count(shapes, first, ".conv1.weight"),
+        "scale": 4 if "feat_extract.main.0.weight" in shapes else 1,
+    }
+
+
 RECOGNISERS: dict[str, Recogniser] = {
     "a2n": a2n,
     "collapsible": collapsible,
+    "basicvsr": basicvsr,
+    "basicvsr-pp": basicvsr_plusplus,
     "cria-cl": criacl,
     "edsr": edsr,
     "elan": elan,
@@ -339,6 +370,7 @@ RECOGNISERS: dict[str, Recogniser] = {
     "rcan": rcan,
     "rdn": rdn,
     "rrdbnet": rrdbnet,
+    "spynet": spynet,
     "srcnn": srcnn,
     "srvgg-compact": srvgg,
     "stylegan2": stylegan2,
