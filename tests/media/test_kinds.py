@@ -135,9 +135,9 @@ def test_cmyk_with_a_profile_uses_it(tmp_path: Path) -> None:
 
 
 def test_lab_tiff(tmp_path: Path) -> None:
-    """CIELAB in 16 bits: L = 53.4 alone is the grey 128 of sRGB (IEC 61966-2-1)."""
-    values = np.zeros((4, 5, 3), np.int16)
-    values[:, :, 0] = round(53.585 / 100 * 32767)
+    """CIELAB in 16 bits: L = 53.585 alone is the grey 128 of sRGB (IEC 61966-2-1)."""
+    values = np.zeros((4, 5, 3), np.uint16)
+    values[:, :, 0] = round(53.585 / 100 * 65535)
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="cielab")
     back = media.read(tmp_path / "a.tif")
     assert any("converted to sRGB" in note for note in back.notes)

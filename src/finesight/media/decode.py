@@ -55,7 +55,8 @@ def open_lazily(opened: Opened) -> Any:
             else pyvips.Source.new_from_memory(opened.whole())
         )
         load = getattr(pyvips.Image, VIPS_LOADERS[opened.format])
-        return load(source, access="sequential", fail_on="truncated")
+        # A TIFF file cut short behind its tags is an error to libvips, not a truncation.
+        return load(source, access="sequential", fail_on="error" if opened.format == "tiff" else "truncated")
     except pyvips.Error as error:
         raise InputError(_damaged(opened, error)) from error
 

@@ -21,7 +21,7 @@ DTYPES: dict[int, type[np.generic]] = {8: np.uint8, 16: np.uint16, 32: np.float3
 ROWS = 256  # rows converted at a time, so that a large picture never needs a second copy of itself in float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
     """One picture as its file holds it, upright, with the metadata that goes back into a file.
 
@@ -56,6 +56,10 @@ class Picture:
 
     def __post_init__(self) -> None:
         _check(self.pixels, self.alpha, self.depth)
+
+    def __repr__(self) -> str:
+        depth = "float" if self.depth == 32 else f"{self.depth} bits"
+        return f"<Picture {self.width} x {self.height} {self.mode}, {depth}, {self.format}>"
 
     @property
     def height(self) -> int:
