@@ -208,8 +208,8 @@ def answer_modified_vgg(oracle: Oracle) -> dict[str, Tensor]:
     network = filled(oracle, lambda: ModifiedVgg(**arguments(oracle.config, names)))
     assert isinstance(network, ModifiedVgg)
     image = oracle.inputs["image_u8"] / 255
-    answers = {"logit": network(image), "feature_part": network.features(image)[:, ::16]}
-    return answers | {"logit_train": network.train()(image)}
+    answers = {"logit": network(image)[:, None], "feature_part": network.features(image)[:, ::16]}
+    return answers | {"logit_train": network.train()(image)[:, None]}
 
 
 def answer_dropout(oracle: Oracle) -> dict[str, Tensor]:

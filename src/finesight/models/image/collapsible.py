@@ -48,7 +48,8 @@ class CollapsibleConv(nn.Module):
         if self.expand is not None:
             kernel = kernel + torch.einsum("om,mihw->oihw", self.project[:, :, 0, 0], self.expand)
         if self.identity:
-            kernel = kernel + F.pad(torch.eye(kernel.shape[0], device=kernel.device)[:, :, None, None], (1, 1, 1, 1))
+            one = torch.eye(kernel.shape[0], dtype=kernel.dtype, device=kernel.device)
+            kernel = kernel + F.pad(one[:, :, None, None], (1, 1, 1, 1))
         return kernel
 
     def forward(self, features: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ __all__ = ["ModifiedVgg"]
 class ModifiedVgg(nn.Module):
     """Judge a picture of one fixed size. The defaults are the published network for 128 x 128.
 
-    ``forward`` takes RGB in [0, 1], ``(N, C, side, side)``, and gives logits ``(N, 1)``.
+    ``forward`` takes RGB in [0, 1], ``(N, C, side, side)``, and gives logits ``(N,)``.
 
     Args:
         inputs: channels of the picture.
@@ -43,12 +43,13 @@ class ModifiedVgg(nn.Module):
         self.linear2 = nn.Linear(100, 1)
         self.traits = Traits(
             task="discrimination",
-            scale=1,
+            kind="score",
             halo=None,
             halo_reason="linear layers over the whole picture",
             minimum=side,
+            maximum=side,
             inputs=(Port("image", channels=inputs),),
-            outputs=(Port("logits", space="vector", channels=1),),
+            outputs=(Port("logit", space="vector", channels=1),),
         )
 
     def features(self, image: Tensor) -> Tensor:
@@ -74,4 +75,4 @@ class ModifiedVgg(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         hidden = F.leaky_relu_(self.linear1(self.features(image).flatten(1)), 0.2)
         logits: Tensor = self.linear2(hidden)
-        return logits
+        return logits.squeeze(1)
