@@ -41,7 +41,7 @@ def atomically(target: str | os.PathLike[str]) -> Iterator[Path]:
     'whole'
     """
     final = Path(os.path.realpath(target))
-    if final.is_dir():
+    if os.path.isdir(final):
         raise OutputError(f"{shown(target)} is a folder; a file name is wanted there.")
     _remove_stray(final)
     temporary = final.with_name(f"{part_prefix(final)}{secrets.token_hex(4)}{PART}")
