@@ -43,6 +43,15 @@ NETWORKS: dict[str, str] = {
     "spynet": "finesight.models.video.spynet:SpyNet",
     "basicvsr": "finesight.models.video.basicvsr:BasicVsr",
     "basicvsr-pp": "finesight.models.video.basicvsr_plusplus:BasicVsrPlusPlus",
+    "edvr": "finesight.models.video.edvr:Edvr",
+    "edvr-features": "finesight.models.video.edvr:EdvrFeatures",
+    "iconvsr": "finesight.models.video.iconvsr:IconVsr",
+    "realbasicvsr": "finesight.models.video.realbasicvsr:RealBasicVsr",
+    "tdan": "finesight.models.video.tdan:Tdan",
+    "toflow": "finesight.models.video.toflow:ToFlow",
+    "toflow-interpolation": "finesight.models.interpolation.toflow:ToFlowInterpolation",
+    "cain": "finesight.models.interpolation.cain:Cain",
+    "flavr": "finesight.models.interpolation.flavr:Flavr",
 }
 
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 
+import torch.nn.functional as F
 from torch import Tensor
 
+from finesight.models.interpolation.cain import Cain
+from finesight.models.interpolation.flavr import Flavr
+from finesight.models.interpolation.toflow import ToFlowInterpolation
 from finesight.models.video.basicvsr import BasicVsr
 from finesight.models.video.basicvsr_plusplus import BasicVsrPlusPlus
+from finesight.models.video.edvr import Edvr
+from finesight.models.video.iconvsr import IconVsr
+from finesight.models.video.realbasicvsr import RealBasicVsr
 from finesight.models.video.spynet import SpyNet
+from finesight.models.video.tdan import Tdan
+from finesight.models.video.toflow import ToFlow
 from finesight.nn.deformable import deformable_convolution
+from finesight.nn.dynamic_filter import dynamic_filter
 from finesight.nn.flow_warp import flow_warp
 from tests.oracles.case import Answers, Case
 from tests.oracles.reader import Oracle
@@ -52,15 +63,20 @@ def _deformable(oracle: Oracle) -> Answers:
     return answers
 
 
-def _sampled(answer: Tensor, call: str) -> Tensor:
-    """Every n-th pixel, where the call says ``[..., ::n, ::n]``."""
-    found = re.search(r"\[\.\.\., ::(\d+), ::(\d+)\]", call)
-    return answer if found is None else answer[..., :: int(found[1]), :: int(found[2])]
+def _sampled(oracle: Oracle, answers: Answers) -> Answers:
+    """Each output that the file holds, every n-th pixel where the call says ``name = ...[..., ::n, ::n]``."""
+    sampled = {}
+    for name in oracle.outputs:
+        text = " ".join(re.findall(rf"\b{re.escape(name)} = [^;]*", oracle.call))
+        steps = re.findall(r"\[\.\.\., ::(\d+), ::(\d+)\]", text)
+        down, right = map(int, steps[-1]) if steps else (1, 1)
+        sampled[name] = answers[name][..., ::down, ::right]
+    return sampled
 
 
 def _only_output(oracle: Oracle, answer: Tensor) -> Answers:
     (name,) = oracle.outputs
-    return {name: _sampled(answer, oracle.call)}
+    return _sampled(oracle, {name: answer})
 
 
 def _only_input(oracle: Oracle) -> Tensor:
@@ -85,19 +101,143 @@ def _basicvsr_plusplus(oracle: Oracle) -> Answers:
     return _only_output(oracle, oracle.filled(network)(_only_input(oracle)))
 
 
+def _iconvsr(oracle: Oracle) -> Answers:
+    config = oracle.config
+    network = IconVsr(
+        width=config.get("mid_channels", 64),
+        blocks=config.get("num_blocks", 30),
+        stride=config.get("keyframe_stride", 5),
+        padding=config.get("padding", 2),
+    )
+    return _only_output(oracle, oracle.filled(network)(_only_input(oracle)))
+
+
+def _realbasicvsr(oracle: Oracle) -> Answers:
+    config = oracle.config  # is_fix_cleaning concerns training, is_sequential_cleaning memory
+    network = RealBasicVsr(
+        width=config.get("mid_channels", 64),
+        blocks=config.get("num_propagation_blocks", 20),
+        cleaning_blocks=config.get("num_cleaning_blocks", 20),
+        threshold=config.get("dynamic_refine_thres", 255),
+        together=True,
+    )
+    oracle.filled(network)
+    clip = _only_input(oracle)
+    return _sampled(oracle, {"sr": network(clip), "cleaned": network.clean(clip)})
+
+
+def _edvr(oracle: Oracle) -> Answers:
+    config = oracle.config
+    network = Edvr(
+        width=config.get("mid_channels", 64),
+        frames=config.get("num_frames", 5),
+        deform_groups=config.get("deform_groups", 8),
+        extraction_blocks=config.get("num_blocks_extraction", 5),
+        blocks=config.get("num_blocks_reconstruction", 10),
+        centre=config.get("center_frame_idx", 2),
+        attention=config.get("with_tsa", True),
+    )
+    return _only_output(oracle, oracle.filled(network)(_only_input(oracle)))
+
+
+def _tdan(oracle: Oracle) -> Answers:
+    config = oracle.config
+    clip = _only_input(oracle) + 0.5
+    answers = {}
+    for suffix, border in (("", "zeros"), ("_legacy", "legacy")):
+        network = Tdan(
+            width=config.get("mid_channels", 64),
+            blocks_before=config.get("num_blocks_before_align", 5),
+            blocks_after=config.get("num_blocks_after_align", 10),
+            border=border,  # type: ignore[arg-type]
+        )
+        oracle.filled(network)
+        aligned = network.align([network.encode(frame) for frame in clip.unbind(1)])
+        answers[f"sr{suffix}"] = network.restore(aligned) - 0.5
+        answers[f"aligned{suffix}"] = aligned - 0.5
+    return _sampled(oracle, answers)
+
+
+def _toflow(oracle: Oracle) -> Answers:
+    network = ToFlow(scale=1, reference_first=oracle.config.get("adapt_official_weights", False))
+    return _only_output(oracle, oracle.filled(network)(_only_input(oracle)))
+
+
+def _toflow_interpolation(oracle: Oracle) -> Answers:
+    flow = oracle.config.get("flow_cfg") or {}
+    network = ToFlowInterpolation(batch_norm=flow.get("norm_cfg") is not None)
+    return _only_output(oracle, oracle.filled(network)(_only_input(oracle)))
+
+
+def _cain(oracle: Oracle) -> Answers:
+    config = oracle.config
+    norms = {None: None, "in": "instance", "bn": "batch"}
+    padded = "padding_flag=True" in oracle.call
+    depth = config.get("depth", 3)
+    network = Cain(
+        groups=config.get("num_block_groups", 5),
+        blocks=config.get("num_block_layers", 12),
+        depth=depth,
+        reduction=config.get("reduction", 16),
+        kernel=config.get("kernel_size", 3),
+        norm=norms[config.get("norm")],  # type: ignore[arg-type]
+        padding=config.get("padding", 7) if padded else depth,
+        channels=config.get("in_channels", 3),
+    )
+    return _only_output(oracle, oracle.filled(network)(_only_input(oracle)))
+
+
+def _flavr(oracle: Oracle) -> Answers:
+    config = oracle.config
+    network = Flavr(
+        frames=config.get("num_input_frames", 4),
+        outputs=config.get("num_output_frames", 1),
+        widths=tuple(reversed(config.get("mid_channels_list", [512, 256, 128, 64]))),
+        blocks=tuple(config.get("encoder_layers_list", [2, 2, 2, 2])),
+        bias=config.get("bias", False),
+        batch_norm=config.get("norm_cfg") is not None,
+        join=config.get("join_type", "concat"),
+        enlargement="transpose" if config.get("up_mode", "transpose") == "transpose" else "trilinear",
+    )
+    clip = _only_input(oracle)
+    middle = oracle.filled(network)(clip)
+    mean = clip.mean((1, 3, 4), keepdim=True)
+    answers = {"middle": middle, "residual": middle - (mean.squeeze(1) if middle.ndim == 4 else mean)}
+    return _sampled(oracle, answers)
+
+
+def _dynamic_filter(oracle: Oracle) -> Answers:
+    filters = oracle.inputs["filters"]
+    kernel = oracle.config.get("filter_size", [5, 5])
+    out = dynamic_filter(oracle.inputs["x"], filters, kernel=(kernel[0], kernel[1]))
+    return _sampled(oracle, {"out": out, "image": F.pixel_shuffle(out, math.isqrt(filters.shape[2]))})
+
+
 def _spynet(oracle: Oracle) -> Answers:
     network = oracle.filled(SpyNet())
-    return {
-        name: network(oracle.inputs[name.replace("flow", "ref")], oracle.inputs[name.replace("flow", "supp")])[
-            ..., ::2, ::2
-        ]
-        for name in oracle.outputs
-    }
+    frames = oracle.inputs
+    return _sampled(
+        oracle,
+        {
+            name: network(frames[name.replace("flow", "ref")], frames[name.replace("flow", "supp")])
+            for name in oracle.outputs
+        },
+    )
 
 
 CASES: dict[str, Case] = {
     "BasicVSRNet": Case(_basicvsr),
     "BasicVSRPlusPlus": Case(_basicvsr_plusplus),
+    "EDVRNet": Case(_edvr),
+    "IconVSR": Case(_iconvsr),
+    "RealBasicVSRNet": Case(_realbasicvsr),
+    "TDANNet": Case(_tdan),
+    "TDAN_VSR (authors' release)": Case(_tdan),
+    "TOFlow": Case(_toflow),
+    "TOFlowVFINet": Case(_toflow_interpolation),
+    "CAINNet": Case(_cain),
+    "FLAVRNet": Case(_flavr),
+    "DynamicUpsamplingFilter": Case(_dynamic_filter),
     "SPyNet (6 levels, no batch norm)": Case(_spynet),
     "flow_warp": Case(_flow_warp),
     "deformable convolution v1 and v2": Case(_deformable),

@@ -53,10 +53,13 @@ class BlocksWithInput(nn.Module):
 
 
 class FourTimes(nn.Module):
-    """The tail of EDVR and the BasicVSR family: two pixel-shuffle steps, two convolutions, plus the enlarged frame."""
+    """The tail of EDVR and the BasicVSR family: two pixel-shuffle steps, two convolutions, plus the enlarged frame.
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
+    Networks inherit it because the published names of its layers stand beside theirs.
+    """
+
+    def make_tail(self, width: int) -> None:
+        """Add the layers, for features of ``width`` channels."""
         self.upsample1 = PixelShuffleConv(width, width, factor=2)
         self.upsample2 = PixelShuffleConv(width, 64, factor=2)
         self.conv_hr = nn.Conv2d(64, 64, 3, padding=1)
@@ -116,12 +119,13 @@ class BasicVsr(FourTimes):
     directions = ("backward", "forward")
 
     def __init__(self, width: int = 64, blocks: int = 30) -> None:
-        super().__init__(width)
+        super().__init__()
         self.width = width
         self.spynet = SpyNet()
         self.backward_resblocks = BlocksWithInput(3 + width, width, blocks)
         self.forward_resblocks = BlocksWithInput(3 + width, width, blocks)
         self.fusion = nn.Conv2d(2 * width, width, 1)
+        self.make_tail(width)
         self.traits = recurrent_traits(scale=4)
 
     def forward(self, clip: Tensor) -> Tensor:

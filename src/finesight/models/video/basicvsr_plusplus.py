@@ -97,7 +97,7 @@ class BasicVsrPlusPlus(FourTimes):
     directions = ("backward_1", "forward_1", "backward_2", "forward_2")
 
     def __init__(self, width: int = 64, blocks: int = 7, *, scale: int = 4, largest_residue: float = 10) -> None:
-        super().__init__(width)
+        super().__init__()
         if scale not in (1, 4):
             raise SettingError(f"BasicVSR++ has a scale of 1 or 4, not {scale}.")
         self.width = width
@@ -119,6 +119,7 @@ class BasicVsrPlusPlus(FourTimes):
             {name: BlocksWithInput((2 + i) * width, width, blocks) for i, name in enumerate(self.directions)}
         )
         self.reconstruction = BlocksWithInput(5 * width, width, 5)
+        self.make_tail(width)
         self.traits = recurrent_traits(scale=scale)
 
     def forward(self, clip: Tensor) -> Tensor:
