@@ -5,7 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["cell_of", "pixel_centres"]
+__all__ = ["axis_centres", "cell_of", "pixel_centres"]
+
+
+def axis_centres(
+    length: int, *, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None
+) -> Tensor:
+    """The centres of ``length`` pixels that fill [-1, 1], ``(length,)``: pixel ``i`` at ``-1 + (2 i + 1) / length``.
+
+    In the order of operations of LIIF's published code: where two centres coincide, its weights are rounding noise.
+    """
+    return -1 + 1 / length + (2 / length) * torch.arange(length, dtype=dtype, device=device)
 
 
 def pixel_centres(
@@ -13,14 +23,12 @@ def pixel_centres(
 ) -> Tensor:
     """Where the centres of a picture's pixels lie, ``(H * W, 2)``: ``[y, x]``, row by row, [-1, 1] being the picture.
 
-    The centre of pixel ``i`` of ``n`` is ``-1 + (2 i + 1) / n``.
-
     >>> pixel_centres((1, 2)).tolist()
     [[0.0, -0.5], [0.0, 0.5]]
     """
-    rows, columns = ((2 * torch.arange(n, dtype=torch.float64, device=device) + 1) / n - 1 for n in size)
+    rows, columns = (axis_centres(length, dtype=dtype, device=device) for length in size)
     grid = torch.meshgrid(rows, columns, indexing="ij")
-    return torch.stack(grid, dim=-1).reshape(-1, 2).to(dtype)
+    return torch.stack(grid, dim=-1).reshape(-1, 2)
 
 
 def cell_of(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from finesight.errors import SettingError
 from finesight.models.image.edsr import DIV2K_MEAN, EdsrFeatures
 from finesight.models.image.rdn import RdnFeatures
-from finesight.nn.coordinates import cell_of, pixel_centres
+from finesight.nn.coordinates import axis_centres, cell_of, pixel_centres
 from finesight.nn.traits import Port, Traits
 
 __all__ = ["Liif", "LiifEdsr", "LiifRdn"]
@@ -76,6 +76,9 @@ class Liif(nn.Module):
     The perceptron's first layer is linear in the 3x3 neighbourhood of features, so it is one convolution over the
     feature map plus a small part for the four numbers of position and cell: its rows are looked up, not recomputed, for
     the four neighbours of every query.
+
+    Where an odd scale puts a query on the centre of a pixel of the last row or column, both its neighbours on that axis
+    are that pixel, at distance nought: the published weights, kept here, are then rounding noise.
 
     Args:
         encoder: from the normalised picture to features of the same size.
@@ -197,9 +200,10 @@ class Liif(nn.Module):
             corners = [[y / size[0] + NUDGE, x / size[1] + NUDGE] for y in (-1, 1) for x in (-1, 1)]
             shifted = (shifted + coordinates.new_tensor(corners)[:, None]).clamp(-1 + NUDGE, 1 - NUDGE)
         nearest = (((shifted + 1) * pixels - 1) / 2).round().clamp(min=0).minimum(pixels - 1)
-        centres = (2 * nearest + 1) / pixels - 1
-        relative = (coordinates[:, None] - centres) * pixels
         row, column = nearest.long().unbind(dim=-1)
+        axes = (axis_centres(length, dtype=coordinates.dtype, device=coordinates.device) for length in size)
+        centres = torch.stack([axis[at] for axis, at in zip(axes, (row, column), strict=True)], dim=-1)
+        relative = (coordinates[:, None] - centres) * pixels
         picture = torch.arange(coordinates.shape[0], device=coordinates.device)[:, None, None]
         return (picture * size[0] + row) * size[1] + column, relative
 
