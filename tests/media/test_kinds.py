@@ -258,6 +258,13 @@ def test_heic_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_heic(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif")
+    wide = gradient(40, 64, 3, np.uint16)
+    wide[:4] = 65535
+    heif.from_bytes(mode="RGB;16", size=(64, 40), data=wide.tobytes()).save(tmp_path / "b.heic", quality=-1, chroma=444)
+    deep = media.read(tmp_path / "b.heic")
+    assert deep.depth == 16
+    assert deep.pixels[:3].min() >= 65535 - 128  # white is white, although 10 or 12 bits are stored
+    assert np.abs(deep.pixels.astype(int) - wide).max() < 300
     heif.from_pillow(rgba().convert("RGB")).save(tmp_path / "a.heic", quality=95)
     back = media.read(tmp_path / "a.heic")
     assert back.format == "heic"

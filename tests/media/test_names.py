@@ -209,3 +209,13 @@ def test_a_second_run_into_a_folder_below(folder: Path) -> None:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         media.write(target, picture())
     assert targets([folder], folder / "out") == first
+
+
+@pytest.mark.parametrize("module", ["atomic", "formats", "picture", "profiles"])
+def test_examples_in_docstrings(module: str) -> None:
+    import doctest
+    import importlib
+
+    result = doctest.testmod(importlib.import_module(f"finesight.media.{module}"))
+    assert result.attempted > 0
+    assert result.failed == 0

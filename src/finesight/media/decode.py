@@ -12,7 +12,7 @@ from .files import Opened
 from .libvips import failure, vips
 from .picture import Pixels
 
-__all__ = ["LIMIT", "VIPS_LOADERS", "check_limit", "decode", "open_lazily"]
+__all__ = ["LIMIT", "VIPS_LOADERS", "check_limit", "decode", "open_lazily", "stretch"]
 
 LIMIT = 2**30
 """Pixels that `read` takes by default: 32,768 x 32,768."""
@@ -91,7 +91,7 @@ def decode(opened: Opened, image: Any, *, bits: int = 0, notes: list[str]) -> tu
         raise InputError(_damaged(opened, error)) from error
     array = array.reshape(image.height, image.width, image.bands)
     if opened.format == "avif" and array.dtype == np.uint16 and 8 < bits < 16:
-        _stretch(array, bits)
+        stretch(array, bits)
         notes.append(f"The AVIF file holds {bits} bits a channel; read as 16.")
     array = _to_known_dtype(opened, array, notes)
     colour = 1 if array.shape[2] <= 2 else 3
@@ -142,7 +142,7 @@ def _from_cmyk(image: Any, notes: list[str]) -> Any:
     )
 
 
-def _stretch(array: Pixels, bits: int) -> None:
+def stretch(array: Pixels, bits: int) -> None:
     """Samples that sit in the upper `bits` of 16 to full range, in place, by repeating their bits below."""
     for start in range(0, array.shape[0], 256):
         rows = array[start : start + 256]

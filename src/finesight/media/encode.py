@@ -93,7 +93,7 @@ class _Sink:
 def _png(path: Path, picture: Picture, _: int) -> list[str]:
     with path.open("wb") as file:
         sink = _Sink(file, png.only_pixels, png.chunks_for(picture))
-        sink.save(lambda target: _image(picture).pngsave_target(target, compression=6, keep="none"))
+        sink.save(lambda target: _image(picture).pngsave_target(target, compression=6, filter="up", keep="none"))
     return []
 
 

@@ -20,7 +20,7 @@ from finesight.errors import InputError
 from finesight.extras import need
 
 from .containers.png import per_inch
-from .decode import check_limit
+from .decode import check_limit, stretch
 from .exif import plain
 from .files import Opened
 from .formats import HEAD
@@ -128,7 +128,10 @@ def pillow_pixels(opened: Opened, image: Any) -> tuple[Pixels, Pixels | None]:
     """Pixels (H, W, 1 or 3) and alpha (H, W) or None."""
     with _damage(opened):
         if opened.format == "heic":
-            array = np.asarray(image)  # 8 bits, or 10 and 12 stretched to 16
+            array = np.array(image)
+            bits = int(image.info.get("bit_depth") or 8)
+            if array.dtype == np.uint16 and 8 < bits < 16:  # they come in the upper bits
+                stretch(array, bits)
         else:
             image.load()
             array = array_of(image)

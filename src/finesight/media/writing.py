@@ -182,13 +182,13 @@ def flatten(picture: Picture) -> Picture:
 
 
 def _to_stdout(picture: Picture, name: str, quality: int) -> list[str]:
-    with tempfile.TemporaryDirectory() as folder:  # TIFF is not written in order, so a pipe cannot take it directly
-        temporary = Path(folder) / "picture"
-        notes = encode(temporary, picture, name, quality)
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:  # TIFF is not written in order, so a pipe cannot take it directly
+            temporary = Path(folder) / "picture"
+            notes = encode(temporary, picture, name, quality)
             with temporary.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
-        except OSError as error:
-            raise OutputError(explain(error, "standard output")) from error
+    except OSError as error:
+        raise OutputError(explain(error, "standard output")) from error
     return notes
