@@ -34,7 +34,14 @@ SHRUNK: dict[str, dict[str, Any]] = {
     "basicvsr-pp": {"width": 16, "blocks": 1},
     "cria-cl": {"width": 8, "blocks": 1, "growth": 4},
     "edsr": {"width": 8, "blocks": 2},
+    "cain": {"groups": 1, "blocks": 1, "depth": 1},
+    "edvr": {"width": 16, "blocks": 1, "extraction_blocks": 1},
+    "edvr-features": {"width": 16, "extraction_blocks": 1},
+    "iconvsr": {"width": 64, "blocks": 1},
+    "realbasicvsr": {"width": 8, "blocks": 1, "cleaning_blocks": 1},
+    "tdan": {"width": 16, "blocks_before": 1, "blocks_after": 1},
     "elan": {"width": 12, "blocks": 2},
+    "glean": {"width": 8, "blocks": 1, "growth": 4, "style_channels": 8, "most_channels": 8},
     "liif-edsr": {"width": 8, "blocks": 2, "hidden": (16, 8)},
     "liif-rdn": {"hidden": (16, 8), "width": 8, "blocks": 1, "layers": 2, "growth": 4},
     "msrresnet": {"width": 8, "blocks": 2},
@@ -44,6 +51,7 @@ SHRUNK: dict[str, dict[str, Any]] = {
     "srvgg-compact": {"width": 8, "convolutions": 3},
     "stylegan2": {"most_channels": 8, "style_channels": 8},
     "stylegan2-discriminator": {"most_channels": 8},
+    "ttsr": {"width": 8, "blocks": (1, 1, 1, 1)},
 }
 """Arguments that make a network small without changing its names' form; the full size runs with --large."""
 
@@ -58,6 +66,10 @@ PUBLISHED: dict[str, tuple[tuple[str, str], ...]] = {
     "liif-rdn": ((r"^encoder\.", ""),),
 }
 """From our tensor names to published ones, where they differ."""
+
+
+WHOLE = {"ttsr"}
+"""Networks of several parts whose published names begin with the part, not with ``generator.``."""
 
 
 def weights(card: Card) -> dict[str, Tensor]:
@@ -98,7 +110,8 @@ def layout(card: Card, tensors: Mapping[str, Tensor], classes: Mapping[str, type
         parts = {f"{card.part}{name}": tensor for name, tensor in tensors.items()}
         other = {"generator_ema.": "discriminator.", "discriminator.": "generator."}[card.part]
         return {**extras, "state_dict": {**parts, f"{other}unrelated": torch.ones(2)}}
-    state = {f"generator.{name}": tensor for name, tensor in tensors.items()}
+    whole = "" if card.architecture in WHOLE else "generator."
+    state = {f"{whole}{name}": tensor for name, tensor in tensors.items()}
     if "esrgan" in card.name or "realbasicvsr" in card.name:
         state = {f"generator_ema.{name}": tensor for name, tensor in tensors.items()}
         state |= {f"generator.{name}": tensor for name, tensor in zeros.items()}
@@ -111,7 +124,12 @@ def small(card: Card) -> Card:
 
 
 def parameters(card: Card) -> int:
-    return sum(p.numel() for p in skeleton(network_class(card.architecture), card.arguments).parameters())
+    """How many numbers a network has."""
+    key = _network(card)
+    if key not in COUNTED:
+        network = skeleton(network_class(card.architecture), card.arguments)
+        COUNTED[key] = sum(parameter.numel() for parameter in network.parameters())
+    return COUNTED[key]
 
 
 def _network(card: Card) -> tuple[str, str]:
@@ -120,6 +138,9 @@ def _network(card: Card) -> tuple[str, str]:
 
 FIRST = {_network(variant(card)): name for name, card in reversed(ENTRIES.items()) for variant in (small, replace)}
 """The entry that runs a network; the others of the same architecture and arguments only load it."""
+
+
+COUNTED: dict[tuple[str, str], int] = {}
 
 
 def cases() -> Iterator[Any]:
@@ -148,8 +169,8 @@ def run(model: Model) -> tuple[Tensor, ...]:
     inputs = []
     for port in traits.inputs:
         shape = (1, port.channels) if port.space == "vector" else (1, port.channels, *[int(side * port.ratio)] * 2)
-        if traits.kind == "recurrent":
-            shape = (1, 2, *shape[1:])
+        if traits.kind in ("recurrent", "window") and port.space == "grid":
+            shape = (1, 2 if traits.kind == "recurrent" else traits.frames, *shape[1:])
         inputs.append(torch.rand(shape, generator=generator))
     with torch.inference_mode():
         answer = model.network(*inputs)

@@ -15,7 +15,8 @@ import finesight
 from finesight.errors import ModelError
 from finesight.models.table import NETWORKS, network_class
 from finesight.zoo.matching import match, skeleton
-from finesight.zoo.recognise import RECOGNISERS, Ask
+from finesight.zoo.recognise import RECOGNISERS
+from finesight.zoo.shapes import Ask
 
 CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("a2n", {"scale": 4, "width": 8, "blocks": 2, "upsampler_width": 6, "plain_kernel": 1, "inputs": 1, "outputs": 2}),
@@ -26,7 +27,16 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("edsr", {"scale": 2, "width": 8, "blocks": 3}),
     ("edsr", {"scale": 3, "width": 8, "blocks": 1, "channels": 1, "mean": (0.0,), "std": (1.0,)}),
     ("edsr", {"scale": 8, "width": 256, "blocks": 1, "residual_scale": 0.1}),
+    ("edvr", {"width": 16, "blocks": 2, "frames": 3, "extraction_blocks": 1}),
+    ("edvr", {"width": 16, "blocks": 1, "attention": False}),
+    ("edvr-features", {"width": 16, "frames": 7}),
+    ("iconvsr", {"width": 64, "blocks": 1, "padding": 3}),
+    ("realbasicvsr", {"width": 8, "blocks": 1, "cleaning_blocks": 2, "threshold": 5}),
+    ("tdan", {"width": 16, "blocks_before": 1, "blocks_after": 2}),
     ("elan", {"scale": 2, "width": 12, "blocks": 2, "shared": 1, "expansion": 3}),
+    ("glean", {"in_size": 16, "out_size": 64, "width": 8, "blocks": 2, "growth": 4, "most_channels": 8}),
+    ("ttsr", {"width": 8, "blocks": (3, 2, 1, 2)}),
+    ("ttsr-discriminator", {"size": 64, "width": 4, "hidden": 6}),
     ("liif-edsr", {"width": 8, "blocks": 2, "hidden": (9, 7), "unfold": False}),
     ("liif-edsr", {"width": 8, "blocks": 1, "hidden": (9,), "cell_decode": False}),
     ("liif-rdn", {"width": 8, "blocks": 2, "layers": 3, "growth": 4, "hidden": (9, 7, 5)}),

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from finesight.errors import ModelError
 from finesight.models.table import NETWORKS, network_class
-from finesight.zoo.recognise import RECOGNISERS, Ask
+from finesight.zoo.recognise import RECOGNISERS
+from finesight.zoo.shapes import Ask
 from finesight.zoo.tensors import difference, namings
 
 __all__ = ["Match", "match", "nearest_architectures", "skeleton"]

@@ -7,61 +7,13 @@ an argument that tensors cannot tell is an ``Ask``. It may guess: the file is th
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Set
 
-__all__ = ["RECOGNISERS", "Ask", "Shapes"]
+from finesight.zoo import recognise_priors as priors
+from finesight.zoo import recognise_video as video
+from finesight.zoo.shapes import Arguments, Ask, Recogniser, Shapes, count, has, root, shuffled
 
-Shapes = Mapping[str, tuple[int, ...]]
-Arguments = dict[str, Any]
-Recogniser = Callable[[Shapes, Set[str]], Arguments | None]
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Stands for an argument that tensors cannot tell: the values that it may have."""
-
-    choices: tuple[Any, ...]
-
-
-def count(shapes: Shapes, before: str, after: str = "") -> int:
-    """How many numbers 0, 1, 2 ... without a gap stand between ``before`` and ``after`` in the names.
-
-    >>> count({"body.0.weight": (1,), "body.1.weight": (1,), "body.3.weight": (1,)}, "body.", ".weight")
-    2
-    """
-    numbers = set()
-    for name in shapes:
-        if name.startswith(before):
-            number, _, rest = name.removeprefix(before).partition(".")
-            if not after or f".{rest}" == after:
-                numbers.add(number)
-    found = 0
-    while str(found) in numbers:
-        found += 1
-    return found
-
-
-def root(number: int) -> int:
-    """The whole square root, at least 1: channels before a pixel shuffle to its factor."""
-    return max(1, math.isqrt(number))
-
-
-def has(shapes: Shapes, *names: str) -> bool:
-    """Whether all these tensors are there."""
-    return all(name in shapes for name in names)
-
-
-def shuffled(shapes: Shapes, *names: str) -> int:
-    """The scale of convolutions that stand before pixel shuffles, as far as they exist."""
-    scale = 1
-    for name in names:
-        if name in shapes:
-            scale *= root(shapes[name][0] // shapes[name][1])
-    return scale
+__all__ = ["RECOGNISERS"]
 
 
 def collapsible(shapes: Shapes, _published: Set[str]) -> Arguments | None:
@@ -273,109 +225,35 @@ def liif_rdn(shapes: Shapes, _published: Set[str]) -> Arguments | None:
     }
 
 
-def modified_vgg(shapes: Shapes, _published: Set[str]) -> Arguments | None:
-    """The discriminator of SRGAN and ESRGAN; six stages are for 256 pixels."""
-    if not has(shapes, "conv0_0.weight", "conv4_1.weight", "linear2.weight"):
-        return None
-    width, inputs = shapes["conv0_0.weight"][:2]
-    return {"inputs": inputs, "width": width, "side": 256 if "conv5_0.weight" in shapes else 128}
-
-
-def unet_discriminator(shapes: Shapes, _published: Set[str]) -> Arguments | None:
-    """The discriminator of Real-ESRGAN; its skips have no tensors."""
-    if not has(shapes, "conv_0.weight", "conv_9.weight", "conv_1.weight_orig"):
-        return None
-    width, inputs = shapes["conv_0.weight"][:2]
-    return {"inputs": inputs, "width": width}
-
-
-def stylegan2(shapes: Shapes, _published: Set[str]) -> Arguments | None:
-    """One picture size for each pair of convolutions after 4x4."""
-    if not has(shapes, "constant_input.input", "conv1.conv.weight_orig", "style_mapping.1.linear.weight_orig"):
-        return None
-    wide = shapes.get("convs.6.conv.weight_orig", (1, 512))[1]  # at 64 pixels: 256 times the multiplier
-    return {
-        "size": 4 * 2 ** count(shapes, "to_rgbs.", ".bias"),
-        "style_channels": shapes["style_mapping.1.linear.weight_orig"][1],
-        "mapping_layers": sum(n.startswith("style_mapping.") and n.endswith("weight_orig") for n in shapes),
-        "channel_multiplier": max(1, wide // 256),
-        "most_channels": shapes["constant_input.input"][1],
-    }
-
-
-def stylegan2_discriminator(shapes: Shapes, _published: Set[str]) -> Arguments | None:
-    """One halving of the picture for each residual block down to 4x4."""
-    if not has(
-        shapes, "convs.0.0.conv.weight_orig", "final_conv.0.conv.weight_orig", "final_linear.1.linear.weight_orig"
-    ):
-        return None
-    blocks = sum(name.endswith(".skip.1.conv.weight_orig") for name in shapes)
-    outputs, inputs = shapes["final_conv.0.conv.weight_orig"][:2]
-    first, size = shapes["convs.0.0.conv.weight_orig"][0], 4 * 2**blocks
-    return {
-        "size": size,
-        "channel_multiplier": max(1, first * size // 16384) if size > 32 else 2,
-        "channel_groups": inputs - outputs,
-        "most_channels": outputs,
-    }
-
-
-def vgg(shapes: Shapes, _published: Set[str]) -> Arguments | None:
-    """The complete stack of VGG-16 or VGG-19."""
-    last = {16: "features.28.weight", 19: "features.34.weight"}
-    depth = 19 if "features.16.weight" in shapes else 16
-    return {"depth": depth} if has(shapes, "features.0.weight", last[depth]) else None
-
-
-def spynet(shapes: Shapes, _published: Set[str]) -> Arguments | None:
-    """Five convolutions a level. Stand-alone files lack the mean: six levels normalise, TOFlow's four do not."""
-    levels = sum(bool(re.fullmatch(r"basic_module\.\d+\.basic_module\.4\.conv\.weight", name)) for name in shapes)
-    if not levels or any(not name.startswith("basic_module.") and name not in ("mean", "std") for name in shapes):
-        return None
-    batch_norm = any(name.endswith("running_mean") for name in shapes)
-    return {"levels": levels, "batch_norm": batch_norm, "normalise": "mean" in shapes or levels == 6}
-
-
-def basicvsr(shapes: Shapes, _published: Set[str]) -> Arguments | None:
-    """Two directions of residual blocks and their fusion."""
-    if not has(shapes, "fusion.weight", "backward_resblocks.main.0.weight", "forward_resblocks.main.0.weight"):
-        return None
-    return {"width": shapes["fusion.weight"][0], "blocks": count(shapes, "forward_resblocks.main.2.", ".conv1.weight")}
-
-
-def basicvsr_plusplus(shapes: Shapes, _published: Set[str]) -> Arguments | None:
-    """Four branches with deformable alignment; the same-size variant first reduces its frames."""
-    first = "backbone.backward_1.main.2."
-    if not has(shapes, "deform_align.backward_1.weight", "backbone.backward_1.main.0.weight"):
-        return None
-    return {
-        "width": shapes["deform_align.backward_1.weight"][0],
-        "blocks": count(shapes, first, ".conv1.weight"),
-        "scale": 4 if "feat_extract.main.0.weight" in shapes else 1,
-    }
-
-
 RECOGNISERS: dict[str, Recogniser] = {
     "a2n": a2n,
+    "basicvsr": video.basicvsr,
+    "basicvsr-pp": video.basicvsr_plusplus,
     "collapsible": collapsible,
-    "basicvsr": basicvsr,
-    "basicvsr-pp": basicvsr_plusplus,
     "cria-cl": criacl,
     "edsr": edsr,
+    "edvr": video.edvr,
+    "edvr-features": video.edvr_features,
     "elan": elan,
+    "glean": priors.glean,
+    "iconvsr": video.iconvsr,
     "liif-edsr": liif_edsr,
     "liif-rdn": liif_rdn,
-    "modified-vgg": modified_vgg,
+    "modified-vgg": priors.modified_vgg,
     "msrresnet": msrresnet,
     "rcan": rcan,
     "rdn": rdn,
+    "realbasicvsr": video.realbasicvsr,
     "rrdbnet": rrdbnet,
-    "spynet": spynet,
+    "spynet": video.spynet,
     "srcnn": srcnn,
     "srvgg-compact": srvgg,
-    "stylegan2": stylegan2,
-    "stylegan2-discriminator": stylegan2_discriminator,
-    "unet-discriminator": unet_discriminator,
-    "vgg": vgg,
+    "stylegan2": priors.stylegan2,
+    "stylegan2-discriminator": priors.stylegan2_discriminator,
+    "tdan": video.tdan,
+    "ttsr": priors.ttsr,
+    "ttsr-discriminator": priors.ttsr_discriminator,
+    "unet-discriminator": priors.unet_discriminator,
+    "vgg": priors.vgg,
 }
 """From an architecture to the function that reads its arguments off names and shapes."""
