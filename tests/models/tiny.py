@@ -123,6 +123,7 @@ def _open_heads(network: nn.Module) -> None:
             tensor.fill_(0.5)
 
 
+_CLIPS = ((17, 23), (1, 6))
 _FIXED = ((128, 128),)
 _TRUNK = ((67, 75), (71, 64))
 _MAPPING = {"halo": "its own test measures it, layer by layer: it answers with several"}
@@ -165,18 +166,59 @@ TINY: dict[str, Tiny] = {
     ),
     "ttsr-discriminator": Tiny({"size": 32, "width": 4, "hidden": 16}, "ttsr_discriminator", sizes=((32, 32),)),
     "spynet": Tiny({"levels": 2}, "SPyNet (6 levels, no batch norm)"),
-    "basicvsr": Tiny({"width": 8, "blocks": 1}, "BasicVSRNet", sizes=((64, 64),)),
-    "basicvsr-pp": Tiny({"width": 16, "blocks": 1}, "BasicVSRPlusPlus", sizes=((64, 64),), prepare=_unlike_new),
+    "basicvsr": Tiny({"width": 8, "blocks": 1}, "BasicVSRNet", sizes=_CLIPS),
+    "basicvsr-pp": Tiny({"width": 16, "blocks": 1}, "BasicVSRPlusPlus", sizes=_CLIPS, prepare=_unlike_new),
+    "edvr": Tiny(
+        {"width": 8, "blocks": 1, "frames": 3, "deform_groups": 2, "extraction_blocks": 1},
+        "EDVRNet",
+        prepare=_unlike_new,
+    ),
+    "edvr-features": Tiny(
+        {"width": 8, "frames": 3, "deform_groups": 2, "extraction_blocks": 1},
+        "IconVSR",
+        sizes=((8, 12),),
+        prepare=_unlike_new,
+    ),
+    "iconvsr": Tiny({"width": 8, "blocks": 1, "stride": 2, "padding": 1}, "IconVSR", sizes=_CLIPS, prepare=_unlike_new),
+    "realbasicvsr": Tiny(
+        {"width": 8, "blocks": 1, "cleaning_blocks": 1, "threshold": 5},
+        "RealBasicVSRNet",
+        sizes=_CLIPS,
+        exempt={"export": "how often it cleans depends on the clip"},
+    ),
+    "tdan": Tiny({"width": 8, "blocks_before": 1, "blocks_after": 1}, "TDANNet", prepare=_unlike_new),
+    "toflow": Tiny({"scale": 4}, "TOFlow", sizes=((4, 6), (1, 3)), prepare=_unlike_new),
+    "toflow-interpolation": Tiny({}, "TOFlowVFINet", sizes=_CLIPS),
+    "cain": Tiny(
+        {"groups": 1, "blocks": 1, "depth": 1, "reduction": 4, "padding": 3},
+        "CAINNet",
+    ),
+    "flavr": Tiny({"widths": (4, 6, 8, 10), "blocks": (1, 1, 1, 1)}, "FLAVRNet"),
     "glean": Tiny(
-        {"in_size": 8, "out_size": 32, "width": 8, "blocks": 1, "growth": 4, "style_channels": 8, "mapping_layers": 1},
+        {"in_size": 8, "out_size": 32, "width": 8, "blocks": 1, "growth": 4, "style_channels": 8, "mapping_layers": 1}
+        | {"most_channels": 16},
         "glean",
         sizes=((8, 8),),
         exempt={"channels_last": "its bank's kernels have five axes"},
+    ),
+    "dic": Tiny(
+        {"width": 4, "blocks": 2, "landmark_width": 8, "steps": 3, "fusion_blocks": 1}, "dic_net", sizes=((16, 16),)
+    ),
+    "light-cnn": Tiny({"size": 32, "width": 8}, "dic_light_cnn", sizes=((32, 32),)),
+    "light-cnn-features": Tiny({"size": 32, "width": 8}, "dic_feature_loss", sizes=((32, 32),)),
+    "pggan": Tiny(
+        {"size": 16, "latent": 16, "base_channels": 128, "most_channels": 16},
+        "pggan_generator",
+        prepare=_unlike_new,
+        exempt={
+            "gradient": "the outputs of lower resolutions speak only with lod",
+            "export": "lod, a tensor of the checkpoint, decides what is skipped",
+        },
     ),
     "ttsr": Tiny(
         {"width": 8, "blocks": (1, 1, 1, 1)},
         "ttsr",
         sizes=((9, 13), (7, 6)),
-        exempt={"halo": "it takes a reference as well: its own test measures it", "export": "it counts taps from data"},
+        exempt={"halo": "it takes a reference as well: its own test measures it"},
     ),
 }

@@ -10,9 +10,16 @@ from tests.oracles.check import cases, check
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("*/*.npz"))
+LARGE = frozenset({"prior/glean_cat_16x"})
+"""Networks that take more than about five seconds or one gigabyte."""
 
 
-@pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.name}/{p.stem}" for p in FILES])
+def _marked(path: Path) -> object:
+    name = f"{path.parent.name}/{path.stem}"
+    return pytest.param(path, id=name, marks=[pytest.mark.large] if name in LARGE else [])
+
+
+@pytest.mark.parametrize("path", [_marked(path) for path in FILES])
 def test_agrees_with_the_published_implementation(path: Path) -> None:
     result = check(path)
     assert result.passed, f"{result.output}: {result.error:.2e} is above {result.tolerance:.0e}"

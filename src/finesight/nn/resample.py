@@ -6,6 +6,7 @@ at the borders, and torch's plain bicubic has a = -0.75 and no antialiasing.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,13 +68,13 @@ def _taps(before: int, after: int) -> tuple[Tensor, Tensor]:
     """Positions and weights (float64, of sum 1) of every output pixel, each (taps, after)."""
     scale = before / after
     stretch = max(scale, 1.0)
-    centre = (torch.arange(after, dtype=torch.float64) + 0.5) * scale
-    first = (centre - 2 * stretch + 0.5).trunc().clamp(min=0).long()
-    last = (centre + 2 * stretch + 0.5).trunc().clamp(max=before).long()
-    positions = first + torch.arange(int((last - first).max()))[:, None]
-    distance = ((positions - centre + 0.5) / stretch).abs()
+    centre = (np.arange(after) + 0.5) * scale
+    first = np.maximum(np.trunc(centre - 2 * stretch + 0.5), 0).astype(np.int64)
+    last = np.minimum(np.trunc(centre + 2 * stretch + 0.5), before).astype(np.int64)
+    positions = first + np.arange((last - first).max())[:, None]
+    distance = np.abs((positions - centre + 0.5) / stretch)
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
-    weights = torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(distance)))
-    weights = torch.where(positions < last, weights, torch.zeros_like(weights))
-    return positions.clamp(max=before - 1), weights / weights.sum(dim=0)
+    weights = np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
+    weights = np.where(positions < last, weights, 0.0)
+    return torch.from_numpy(np.minimum(positions, before - 1)), torch.from_numpy(weights / weights.sum(axis=0))

@@ -106,7 +106,7 @@ def test_published_file_loads(network: Ttsr) -> None:
     assert torch.equal(other.extractor.slice3[3].weight, network.extractor.slice3[3].weight)
     image = picture(2, 3, 32, 32)
     assert torch.equal(judge(image), critic(image))
-    assert judge(image).shape == (2, 1)
+    assert judge(image).shape == (2,)
 
 
 def test_inputs_are_cut_and_filled() -> None:

@@ -10,7 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from finesight.losses.perceptual import perceptual
+from finesight.losses.texture import texture_transfer
+from finesight.models.prior.dic import Dic, PartFusion, face_inputs
+from finesight.models.prior.face_parts import five_parts, landmark_heatmaps
 from finesight.models.prior.glean import Glean
+from finesight.models.prior.hourglass import FeedbackHourglass
+from finesight.models.prior.light_cnn import FACE_MEAN, LightCnn, LightCnnFeatures
+from finesight.models.prior.pggan import Pggan
 from finesight.models.prior.stylegan2 import ModulatedConv, StyleGan2
 from finesight.models.prior.stylegan2_discriminator import StyleGan2Discriminator, minibatch_deviation
 from finesight.models.prior.ttsr import TextureExtractor, Ttsr, aligned_inputs, search_textures
@@ -101,12 +108,12 @@ def stylegan2_discriminator(oracle: Oracle) -> Answers:
     image = _unit(oracle.inputs["image"])
     features = network.features(image)
     answers = {
-        "score": network.score(features),
+        "score": network.score(features)[:, None],
         "features": features[:, :: features.shape[1] // oracle.outputs["features"].shape[1]],
     }
     for name, count in (("score_first", 1), ("score_pair", 2)):
         if name in oracle.outputs:
-            answers[name] = network.score(features[:count])
+            answers[name] = network.score(features[:count])[:, None]
     return answers
 
 
@@ -229,7 +236,7 @@ def ttsr_discriminator(oracle: Oracle) -> Answers:
     network = TtsrDiscriminator(**_values(oracle.config, {"in_channels": "inputs", "in_size": "size"}))
     oracle.filled(network)
     image = _unit(oracle.inputs["image"])
-    return {"logit": network(image), "features": network.features(image)[:, ::16]}
+    return {"logit": network(image)[:, None], "features": network.features(image)[:, ::16]}
 
 
 def ttsr_inputs(oracle: Oracle) -> Answers:
@@ -246,7 +253,157 @@ def ttsr_inputs(oracle: Oracle) -> Answers:
     }
 
 
+# ------------------------------------------------------------------------------------------- PGGAN and mGANprior
+
+PGGAN = {
+    "resolution": "size",
+    "z_space_dim": "latent",
+    "image_channels": "channels",
+    "fused_scale": "fused_scale",
+    "fmaps_base": "base_channels",
+    "fmaps_max": "most_channels",
+}
+
+
+def _pggan(oracle: Oracle, *others: str) -> Pggan:
+    config = {name: value for name, value in oracle.config.items() if name not in others}
+    with uninitialised():
+        network = Pggan(**_values(config, PGGAN))
+    oracle.filled(network)
+    return network
+
+
+def pggan_generator(oracle: Oracle) -> Answers:
+    image = _signed(_pggan(oracle)(oracle.inputs["z"]))
+    return {"image": _sampled(image, oracle.outputs["image"].shape), **_overall(image)}
+
+
+def mgan_composition(oracle: Oracle) -> Answers:
+    network = _pggan(oracle, "codes", "layers")
+    answers = {}
+    for blocks in oracle.config["layers"]:
+        features = network.compose(oracle.inputs["z"], oracle.inputs[f"alpha{blocks}"], blocks)
+        answers[f"feature{blocks}"] = features[:, ::16, ::2, ::2]
+        answers[f"image{blocks}"] = network.second_part(features, blocks)[..., ::8, ::8]
+    return answers
+
+
+def ttsr_transferal_loss(oracle: Oracle) -> Answers:
+    given = oracle.inputs
+    maps, textures = ([given[f"{head}{level}"] for level in (3, 2, 1)] for head in "mt")
+    attention = given["soft_attention"]
+    answers: dict[str, Tensor] = {
+        f"{criterion}_{name}": texture_transfer(maps, textures, soft, criterion=criterion, sigmoid="first")
+        for criterion in ("mse", "l1")
+        for name, soft in (("attention", attention), ("plain", None))
+    }
+    return answers | {"configured": 0.01 * texture_transfer(maps, textures)}
+
+
+# ---------------------------------------------------------------------------------------------------------- DIC
+
+DIC = {
+    "in_channels": "inputs",
+    "out_channels": "outputs",
+    "mid_channels": "width",
+    "num_blocks": "blocks",
+    "hg_mid_channels": "landmark_width",
+    "hg_num_keypoints": "landmarks",
+    "num_steps": "steps",
+    "upscale_factor": "projection",
+    "detach_attention": "detach_attention",
+    "prelu_init": "slope",
+    "num_heatmaps": "parts",
+    "num_fusion_blocks": "fusion_blocks",
+}
+
+
+def _face_mean() -> Tensor:
+    return torch.tensor(FACE_MEAN).view(1, 3, 1, 1)
+
+
+def dic_net(oracle: Oracle) -> Answers:
+    with uninitialised():
+        network = Dic(**_values(oracle.config, DIC))
+    oracle.filled(network)
+    found = network.steps(oracle.inputs["lq"] + _face_mean())
+    answers = {}
+    for step, (image, heatmap) in enumerate(zip(found.images, found.heatmaps, strict=True)):
+        last = step + 1 == len(found.images)
+        answers[f"sr{step}"] = (image - _face_mean())[..., :: 1 if last else 4, :: 1 if last else 4]
+        answers[f"heatmap{step}"] = heatmap[..., ::4, ::4]
+    return answers
+
+
+def dic_hourglass(oracle: Oracle) -> Answers:
+    names = {"in_channels": "inputs", "mid_channels": "width", "num_keypoints": "landmarks"}
+    network = oracle.filled(FeedbackHourglass(**_values(oracle.config, names)))
+    heatmap, feedback = network(oracle.inputs["image"])
+    heatmap2, feedback2 = network(oracle.inputs["image"], feedback)
+    return {
+        "heatmap": heatmap,
+        "feedback": feedback[:, ::8],
+        "heatmap2": heatmap2,
+        "feedback2": feedback2[:, ::8],
+    }
+
+
+def dic_fusion(oracle: Oracle) -> Answers:
+    names = {"in_channels": "width", "num_heatmaps": "parts", "num_blocks": "blocks"}
+    network = oracle.filled(PartFusion(**_values(oracle.config, names)))
+    return {"out": network(oracle.inputs["feature"], oracle.inputs["heatmap"])}
+
+
+def dic_five_heatmaps(oracle: Oracle) -> Answers:
+    return {f"five{number}": five_parts(oracle.inputs[f"in{number}"]) for number in (68, 194, 5)}
+
+
+def dic_heatmap(oracle: Oracle) -> Answers:
+    size, target = (
+        (side, side) if isinstance(side, int) else tuple(side)
+        for side in (oracle.config["ori_size"], oracle.config["target_size"])
+    )
+    maps = landmark_heatmaps(oracle.inputs["landmark"], size=size, heatmap=target, sigma=oracle.config["sigma"])
+    return {"heatmap": maps.permute(1, 2, 0)[..., ::4]}
+
+
+def dic_inputs(oracle: Oracle) -> Answers:
+    small, truth = face_inputs(oracle.inputs["gt"].permute(2, 0, 1))
+    mean = _face_mean()[0]
+    return {"lq": small - mean, "gt": (truth - mean)[:, ::4, ::4]}
+
+
+def dic_light_cnn(oracle: Oracle) -> Answers:
+    image = oracle.inputs["image"]
+    network = LightCnn(**_values(oracle.config, {"in_channels": "inputs"}), size=image.shape[-1])
+    oracle.filled(network)
+    image = image + _face_mean()
+    return {"logit": network(image)[:, None], "features": network.describe(image)[:, ::8]}
+
+
+def dic_feature_loss(oracle: Oracle) -> Answers:
+    network = oracle.filled(LightCnnFeatures())
+    first, second = ({"features": network(oracle.inputs[name] + _face_mean())} for name in ("pred", "gt"))
+    weight, criterion = oracle.config["loss_weight"], oracle.config["criterion"]
+    return {
+        "l1": perceptual(first, second, {"features": weight}, criterion=criterion),
+        "mse": perceptual(first, second, {"features": 1.0}, criterion="mse"),
+        "pred_features": first["features"][:, ::16],
+    }
+
+
 CASES = {
+    "dic_feature_loss": Case(dic_feature_loss),
+    "dic_five_heatmaps": Case(dic_five_heatmaps),
+    "dic_fusion": Case(dic_fusion),
+    "dic_heatmap": Case(dic_heatmap),
+    "dic_hourglass": Case(dic_hourglass),
+    "dic_inputs": Case(dic_inputs),
+    "dic_light_cnn": Case(dic_light_cnn),
+    "dic_net": Case(dic_net),
+    "ttsr_transferal_loss": Case(ttsr_transferal_loss),
+    "mgan_composition": Case(mgan_composition),
+    "pggan_generator": Case(pggan_generator),
     # the published attention's own rounding (7e-7) comes out of the trunk twentyfold
     "ttsr": Case(ttsr, tolerance=1e-4),
     "ttsr_discriminator": Case(ttsr_discriminator),

@@ -58,7 +58,7 @@ class _Halve(nn.Module):
 
 
 class StyleGan2Discriminator(nn.Module):
-    """Whether pictures look real: (N, 3, size, size) in [0, 1] to logits (N, 1).
+    """Whether pictures look real: (N, 3, size, size) in [0, 1] to logits (N,).
 
     The scores of one call depend on each other through the minibatch deviation; N is at most ``group`` or a multiple.
 
@@ -107,7 +107,7 @@ class StyleGan2Discriminator(nn.Module):
             halo_reason="one score for the whole picture",
             minimum=size,
             maximum=size,
-            outputs=(Port("score", "vector", channels=1),),
+            outputs=(Port("logit", "vector", channels=1),),
         )
 
     def features(self, image: Tensor) -> Tensor:
@@ -118,11 +118,11 @@ class StyleGan2Discriminator(nn.Module):
         return found
 
     def score(self, features: Tensor) -> Tensor:
-        """Logits (N, 1) from ``features``."""
+        """Logits (N,) from ``features``."""
         deviation = minibatch_deviation(features, group=self.group, channel_groups=self.channel_groups)
         x = self.final_conv(torch.cat((features, deviation), dim=1))
         logits: Tensor = self.final_linear(x.flatten(1))
-        return logits
+        return logits[:, 0]
 
     def forward(self, image: Tensor) -> Tensor:
         return self.score(self.features(image))

@@ -11,7 +11,7 @@ __all__ = ["TtsrDiscriminator"]
 
 
 class TtsrDiscriminator(nn.Module):
-    """Whether pictures look real: (N, inputs, size, size) in [0, 1] to logits (N, 1).
+    """Whether pictures look real: (N, inputs, size, size) in [0, 1] to logits (N,).
 
     Args:
         size: side of the pictures, a multiple of 32.
@@ -46,7 +46,7 @@ class TtsrDiscriminator(nn.Module):
             minimum=size,
             maximum=size,
             inputs=(Port("image", channels=inputs),),
-            outputs=(Port("score", "vector", channels=1),),
+            outputs=(Port("logit", "vector", channels=1),),
         )
 
     def features(self, image: Tensor) -> Tensor:
@@ -61,4 +61,4 @@ class TtsrDiscriminator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         logits: Tensor = self.last(self.features(image).flatten(1))
-        return logits
+        return logits[:, 0]
