@@ -301,6 +301,21 @@ def test_the_limits_are_the_true_ones(tmp_path: Path, form: str, width: int) -> 
             media.write(tmp_path / "a", media.from_array(np.zeros((1, form_limit + 1), np.uint8)), format=form)
 
 
+def _with_width(form: str, width: int) -> bytes:
+    """A file whose header claims that width: libvips complains on standard error about more than 10^8."""
+    stored = bytearray(encoded(Image.fromarray(gradient(9, 8, 3)), form.upper()))
+    if form == "png":
+        stored[16:20] = struct.pack(">I", width)
+        stored[29:33] = struct.pack(">I", zlib.crc32(stored[12:29]))
+    elif form == "tiff":
+        at = stored.index(struct.pack("<HH", 256, 4))
+        stored[at + 8 : at + 12] = struct.pack("<I", width)
+    else:
+        at = stored.index(b"ispe")
+        stored[at + 8 : at + 12] = struct.pack(">I", width)
+    return bytes(stored)
+
+
 def test_nothing_leaks_to_standard_error(tmp_path: Path) -> None:
     """libvips, libtiff, libheif and libpng like to print; damaged files of every kind, in a fresh process."""
     full = picture().replace(exif=exif_block(), xmp=XMP)
@@ -311,6 +326,9 @@ def test_nothing_leaks_to_standard_error(tmp_path: Path) -> None:
             spoilt = data.copy()
             spoilt[index] ^= 0xFF
             (tmp_path / f"a{index}.{form}").write_bytes(spoilt)
+    for form in ("png", "tiff", "avif"):
+        for width in (1_627_389_985, 2**31, 2**32 - 1, 0):
+            (tmp_path / f"w{width}.{form}").write_bytes(_with_width(form, width))
     code = (
         "import sys, os; from finesight import media; from finesight.errors import Error\n"
         "for name in os.listdir(sys.argv[1]):\n"

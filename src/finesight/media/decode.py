@@ -9,6 +9,7 @@ import numpy as np
 from finesight.errors import InputError
 
 from .files import Opened
+from .formats import LIBVIPS_LONGEST
 from .libvips import failure, vips
 from .picture import Pixels
 
@@ -33,6 +34,8 @@ def check_limit(opened: Opened, width: int, height: int, limit: int | None) -> N
     """Refuse a picture whose header claims more pixels than `limit`, before memory is asked for."""
     if width < 1 or height < 1:
         raise InputError(f"{opened.name} claims a size of {width} x {height} pixels: it is damaged.")
+    if max(width, height) > LIBVIPS_LONGEST:
+        raise InputError(f"{opened.name} claims {width:,} x {height:,} pixels: it is damaged, or too large to be read.")
     if limit is not None and width * height > limit:
         raise InputError(
             f"{opened.name} ({opened.size:,} bytes) claims {width:,} x {height:,} pixels, "

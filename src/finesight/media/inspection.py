@@ -152,6 +152,8 @@ def _header(opened: Opened, limit: int | None) -> tuple[int, int, str, Depth, Ta
         tags = Tags(bits=32 if opened.format == "pfm" else 1 if header.kind in "14" else int(header.peak).bit_length())
     else:
         tags = read_tags(opened)
+        if tags.size is not None:
+            check_limit(opened, *tags.size, limit)
         lazy = open_lazily(opened)
         check_limit(opened, lazy.width, lazy.height, limit)
         width, height, mode, depth = lazy.width, lazy.height, _vips_mode(lazy), _NUMPY_DEPTHS.get(lazy.format, 32)

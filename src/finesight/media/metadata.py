@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .colour import fits
 from .containers import heif, jpeg, png, tiff, webp
-from .decode import open_lazily
+from .decode import check_limit, open_lazily
 from .exif import orientation, plain, resolution, says_adobe_rgb
 from .files import Opened
 from .profiles import adobe_rgb, profile_for_gamma, profile_for_numbers
@@ -32,6 +32,8 @@ def read_tags(opened: Opened) -> Tags:
 
 def _from_libvips(opened: Opened) -> Tags:
     """AVIF and GIF; libheif has turned AVIF upright already, as HEIF's own boxes say, whatever EXIF says."""
+    if opened.format == "avif":
+        check_limit(opened, *heif.largest_claim(opened), None)  # libvips prints about sizes beyond its own
     image = open_lazily(opened)
     fields = set(image.get_fields())
     tags = Tags()

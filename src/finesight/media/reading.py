@@ -52,6 +52,8 @@ def _read(opened: Opened, limit: int | None) -> Picture:
         pixels, alpha = netpbm_pixels(opened, header), None
     else:
         tags = read_tags(opened)
+        if tags.size is not None:
+            check_limit(opened, *tags.size, limit)
         lazy = open_lazily(opened)
         check_limit(opened, lazy.width, lazy.height, limit)
         pixels, alpha, converted = decode(opened, lazy, bits=tags.bits, notes=notes)

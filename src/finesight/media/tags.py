@@ -25,6 +25,7 @@ class Tags:
         frames: how many pages or frames the file holds.
         bits: bits per sample that the file states, 0 where unknown.
         coding: in words what the pixels are in the file ("palette", "CMYK", "1 bit", ...), "" where `mode` says it all.
+        size: width and height that the header claims, None where libvips alone knows; looked at before libvips is.
         notes: what could not be kept.
     """
 
@@ -41,4 +42,5 @@ class Tags:
     frames: int = 1
     bits: int = 0
     coding: str = ""
+    size: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from finesight.media.files import Opened
 from finesight.media.ifd import At
 
-__all__ = ["PLACEHOLDER", "colour_numbers", "with_exif"]
+__all__ = ["PLACEHOLDER", "colour_numbers", "largest_claim", "with_exif"]
 
 PLACEHOLDER = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 """A valid empty EXIF block: libheif makes an item of it, whose bytes `with_exif` then exchanges."""
@@ -50,19 +50,32 @@ def _inside(data: bytes, name: bytes, start: int, stop: int) -> tuple[int, int] 
     return next(((a, b) for found, a, b in _boxes(data, start, stop) if found == name), None)
 
 
+def _properties(opened: Opened) -> Iterator[tuple[bytes, bytes]]:
+    """Name and content of each property of the file's items."""
+    found = _meta(opened.at, opened.size)
+    data = found[0] if found else b""
+    outer = _inside(data, b"iprp", 4, len(data))
+    inner = _inside(data, b"ipco", *outer) if outer else None
+    for name, start, stop in _boxes(data, *inner) if inner else ():
+        yield name, data[start:stop]
+
+
 def colour_numbers(opened: Opened) -> tuple[int, int, int, int] | None:
     """Primaries, transfer, matrix and full-range flag that the file states for its pixels, or None."""
-    found = _meta(opened.at, opened.size)
-    if found is None:
-        return None
-    data = found[0]
-    properties = _inside(data, b"iprp", 4, len(data))
-    inner = _inside(data, b"ipco", *properties) if properties else None
-    for name, start, stop in _boxes(data, *inner) if inner else ():
-        if name == b"colr" and data[start : start + 4] == b"nclx" and stop - start >= 11:
-            numbers = [int.from_bytes(data[start + k : start + k + 2], "big") for k in (4, 6, 8)]
-            return numbers[0], numbers[1], numbers[2], data[start + 10] >> 7
+    for name, data in _properties(opened):
+        if name == b"colr" and data[:4] == b"nclx" and len(data) >= 11:
+            numbers = [int.from_bytes(data[k : k + 2], "big") for k in (4, 6, 8)]
+            return numbers[0], numbers[1], numbers[2], data[10] >> 7
     return None
+
+
+def largest_claim(opened: Opened) -> tuple[int, int]:
+    """The longest width and the longest height that any item of the file claims."""
+    sizes = [(0, 0)]
+    for name, data in _properties(opened):
+        if name == b"ispe" and len(data) >= 12:
+            sizes.append((int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")))
+    return max(width for width, _ in sizes), max(height for _, height in sizes)
 
 
 def with_exif(encoded: bytearray, exif: bytes) -> bool:

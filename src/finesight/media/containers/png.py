@@ -43,6 +43,7 @@ def parse(opened: Opened) -> Tags:
         data = opened.at(start, length)
         if name == b"IHDR" and length == 13:
             tags.bits, tags.coding = data[8], _CODINGS.get(data[9], "unknown")
+            tags.size = int.from_bytes(data[:4], "big"), int.from_bytes(data[4:8], "big")
         elif name == b"tRNS":
             tags.coding += ", transparent colours"
         elif name == b"iCCP":

@@ -49,6 +49,7 @@ def parse(opened: Opened) -> Tags:
         raise InputError(f"{opened.name} holds {tags.bits}-bit numbers. Convert it to 32-bit float or to 16 bits.")
     if tags.bits == 8 and number(_PHOTOMETRIC, 1) in (8, 9, 10):
         raise InputError(f"{opened.name} holds 8-bit Lab colours, which libvips does not read. Convert it to RGB.")
+    tags.size = number(256, 0), number(257, 0)
     tags.coding = _CODINGS.get(number(_PHOTOMETRIC, 1), "unknown")
     turned = number(_ORIENTATION, 1)
     tags.orientation = turned if 1 <= turned <= 8 else 1
