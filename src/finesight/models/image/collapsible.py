@@ -56,6 +56,16 @@ class CollapsibleConv(nn.Module):
         """``(N, inputs, H, W)`` to ``(N, outputs, H, W)``, zero padding."""
         return F.conv2d(features, self.kernel(), self.bias, padding=1)
 
+    def collapsed(self) -> CollapsibleConv:
+        """The same convolution without its wide branch: smaller, and still trainable."""
+        kernel = self.kernel().detach()
+        plain = CollapsibleConv(kernel.shape[1], kernel.shape[0], expansion=0)
+        with torch.no_grad():
+            plain.bias.copy_(self.bias)
+            plain.weight.zero_()
+            plain.weight.copy_(kernel - plain.kernel())
+        return plain
+
     def fused(self) -> nn.Conv2d:
         """The same convolution as one plain layer."""
         kernel = self.kernel().detach()
@@ -93,7 +103,7 @@ class Collapsible(nn.Module):
 
     def __init__(self, *, width: int = 64, depth: int = 10, expansion: int = 128, scale: Literal[2, 3, 4] = 4) -> None:
         super().__init__()
-        self.scale = scale
+        self.scale: Literal[2, 3, 4] = scale
         self.head = CollapsibleConv(3, width, expansion=0)
         self.body = nn.ModuleList(CollapsibleConv(width, width, expansion=expansion) for _ in range(depth))
         self.activations = nn.ModuleList(nn.PReLU(width, init=0.2) for _ in range(depth + 1))
@@ -103,6 +113,14 @@ class Collapsible(nn.Module):
         with torch.no_grad():
             self.enlarge.weight.copy_(bicubic_phases(scale).repeat(3, 1, 1, 1))
         self.traits = Traits(task="super-resolution", scale=scale, halo=depth + 2)
+
+    def collapsed(self) -> Collapsible:
+        """The same network without its wide branches (``expansion=0``): a third of the tensors, and still trainable."""
+        width, depth = self.head.bias.numel(), len(self.body)
+        plain = Collapsible(width=width, depth=depth, expansion=0, scale=self.scale)
+        plain.load_state_dict(self.state_dict(), strict=False)
+        plain.body = nn.ModuleList(block.collapsed() for block in self.body)  # type: ignore[operator]
+        return plain.train(self.training)
 
     def forward(self, image: Tensor) -> Tensor:
         features = self.activations[0](self.head(image))
