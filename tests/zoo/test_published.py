@@ -19,7 +19,7 @@ import finesight
 from finesight import zoo
 from finesight.models.table import NETWORKS, network_class
 from finesight.zoo import cards, files, loading
-from finesight.zoo.matching import skeleton
+from finesight.zoo.building import skeleton
 from finesight.zoo.model import Card, Model
 from tests.oracles.reader import tensor_of
 from tests.zoo.layouts import absent_framework, framework_extras

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 import finesight
 from finesight.errors import ModelError
 from finesight.models.table import NETWORKS, network_class
-from finesight.zoo.matching import match, skeleton
+from finesight.zoo.building import skeleton
+from finesight.zoo.matching import match
 from finesight.zoo.recognise import RECOGNISERS
 from finesight.zoo.shapes import Ask
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from finesight.errors import ModelError, SettingError
-from finesight.zoo.loading import build, load
+from finesight.zoo.building import vessel
+from finesight.zoo.loading import load
 from finesight.zoo.model import Model
 from finesight.zoo.saving import save
 
@@ -70,7 +71,7 @@ def blend(first: Model, second: Model, weight: float) -> Model:
             f"{one.name} ({one.architecture}, {dict(one.arguments)}) and {other.name} ({other.architecture}, "
             f"{dict(other.arguments)}) cannot be mixed: they are not the same network."
         )
-    mixed = build(one.architecture, one.arguments)
+    mixed = vessel(one.architecture, one.arguments)
     theirs = second.network.state_dict()
     with torch.no_grad():
         own = mixed.state_dict()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from finesight.errors import ModelError, SettingError, nearest
-from finesight.models.table import network_class
+from finesight.errors import ModelError, SettingError
 from finesight.zoo import checkpoint
+from finesight.zoo.building import vessel
 from finesight.zoo.cache import sha256, verified
 from finesight.zoo.cards import card, catalog
 from finesight.zoo.checkpoint import Checkpoint
@@ -22,26 +21,7 @@ from finesight.zoo.matching import match
 from finesight.zoo.model import Card, Model
 from finesight.zoo.tensors import load_tensors, strip_prefix
 
-__all__ = ["build", "load"]
-
-
-def build(architecture: str, arguments: Mapping[str, Any], *, source: str = "") -> nn.Module:
-    """A network with fresh weights. The global random state is left as it was.
-
-    Raises:
-        ModelError: the architecture is unknown, or does not take these arguments.
-    """
-    kind = network_class(architecture)
-    known = inspect.signature(kind).parameters
-    for name in arguments:
-        if name not in known:
-            where = f"{source}: " if source else ""
-            raise ModelError(f"{where}'{name}' is not an argument of {architecture}. {nearest(name, known)}".strip())
-    with torch.random.fork_rng(devices=[]):
-        try:
-            return kind(**arguments)
-        except (TypeError, ValueError) as error:
-            raise ModelError(f"{architecture} cannot be built with {dict(arguments)}: {error}") from error
+__all__ = ["load"]
 
 
 def load(
@@ -103,7 +83,7 @@ def _load_named(found: Card, architecture: str | None, given: Mapping[str, Any],
     read = checkpoint.read(file)
     used = architecture or read.architecture or found.architecture
     values = {**found.arguments, **read.arguments, **given}
-    network = build(used, values, source=found.name)
+    network = vessel(used, values, source=found.name)
     tensors = strip_prefix(read.tensors, found.part) if found.part else read.tensors
     load_tensors(network, tensors, source=str(file))
     described = replace(found, architecture=used, arguments=values, training=dict(read.card))
@@ -117,7 +97,7 @@ def _load_file(file: Path, architecture: str | None, given: Mapping[str, Any]) -
     else:
         found = match(read.tensors, given, path=file, architecture=architecture)
         used, values = found.architecture, dict(found.arguments)
-    network = build(used, values, source=file.name)
+    network = vessel(used, values, source=file.name)
     load_tensors(network, read.tensors, source=str(file))
     return _finish(network, _card_of(read, used, values, network), file)
 

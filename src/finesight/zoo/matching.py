@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from finesight.errors import ModelError
 from finesight.models.table import NETWORKS, network_class
+from finesight.zoo.building import skeleton
 from finesight.zoo.recognise import RECOGNISERS
 from finesight.zoo.shapes import Ask
 from finesight.zoo.tensors import difference, namings
 
-__all__ = ["Match", "match", "nearest_architectures", "skeleton"]
+__all__ = ["Match", "match", "nearest_architectures"]
 
 
 UNBUILDABLE = (TypeError, NotImplementedError, RuntimeError)
@@ -36,12 +37,6 @@ class Match:
     def asked(self) -> dict[str, tuple[Any, ...]]:
         """Arguments that the file does not tell, with the values that they may have."""
         return {name: value.choices for name, value in self.arguments.items() if isinstance(value, Ask)}
-
-
-def skeleton(kind: type[nn.Module], arguments: Mapping[str, Any]) -> nn.Module:
-    """A network without memory for its tensors; names and shapes are the real ones."""
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return kind(**arguments)
 
 
 def _shapes_only(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
