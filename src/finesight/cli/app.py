@@ -15,6 +15,7 @@ from finesight.cli.doctor import doctor
 from finesight.cli.info import info
 from finesight.cli.models import models
 from finesight.cli.train import train
+from finesight.cli.upscale import upscale
 from finesight.errors import CancelledError, Error
 
 __all__ = ["app", "run"]
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(upscale)
 app.command()(info)
 app.add_typer(models, name="models")
 app.command()(doctor)

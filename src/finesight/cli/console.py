@@ -22,17 +22,18 @@ class Console:
     Args:
         quiet: nothing but errors (and what ``print_json`` prints).
         verbose: details also where no terminal watches.
+        json: results come as JSON at the end, not line by line.
     """
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        self.quiet = quiet
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, json: bool = False) -> None:
+        self.quiet, self.json = quiet, json
         self.verbose = verbose and not quiet
         self.watched = sys.stderr.isatty() and not quiet
         self._bar: Bar | None = None
 
     def result(self, text: str) -> None:
         """A line on stdout, for people and pipes."""
-        if self.quiet:
+        if self.quiet or self.json:
             return
         if self._bar is not None and sys.stdout.isatty():  # the same terminal: written above the bar
             self._above(text)

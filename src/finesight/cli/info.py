@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from finesight.cli.console import print_json
+from finesight.cli.console import one_line, print_json
 from finesight.cli.options import Debug, Json
 
 __all__ = ["info"]
@@ -18,15 +18,14 @@ def info(
     debug: Debug = False,  # noqa: ARG001 (finesight.cli.app looks for it)
 ) -> int:
     """Print everything about a picture: size, depth, colours, metadata, and what made it."""
-    import dataclasses
-
     from finesight import media
 
-    facts = dataclasses.asdict(media.inspect(file))
+    found = media.inspect(file)
     if json:
-        print_json(facts)
+        print_json(found.as_dict())
         return 0
-    for key, value in facts.items():
-        if value not in (None, "", (), {}):
-            typer.echo(f"{key:<12} {value}")
+    lines = found.lines()
+    width = max(len(label) for label, _ in lines)
+    for label, text in lines:
+        typer.echo(f"{label:<{width}}  {one_line(text)}")
     return 0

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from finesight.cli.console import Console
 from finesight.cli.options import Debug, Quiet, Verbose
-from finesight.errors import InputError, SettingError, nearest
-from finesight.progress import Cancel
+from finesight.cli.stopping import stoppable
+from finesight.errors import CancelledError, InputError, SettingError, nearest
 
 __all__ = ["find_recipe", "shipped_recipes", "train"]
 
@@ -62,38 +58,26 @@ def train(
     from finesight.train.regression import train as run_training
 
     where = folder or Path("runs") / checked.name
-    console, cancel = Console(quiet=quiet, verbose=verbose), Cancel()
-    with console.progress("steps") as bar, interrupted(cancel):
+    console = Console(quiet=quiet, verbose=verbose)
+    with console.progress("steps") as bar, stoppable() as stop:
 
         def progress(done: int, total: int, note: str) -> None:
             console.detail(f"{done}/{total}  {note}")
             bar(done, total, checked.name)
 
         console.detail(f"{checked.name}: {checked.steps} steps in {where} (Ctrl-C saves and stops)")
-        weights = run_training(
-            checked, where, device=str(find_device(device)), stop_after=stop_after, progress=progress, cancel=cancel
-        )
+        try:
+            weights = run_training(
+                checked, where, device=str(find_device(device)), stop_after=stop_after, progress=progress, cancel=stop
+            )
+        except CancelledError:
+            console.error(f"finesight: Stopped, the state is saved in {where}. The same command goes on.")
+            return stop.code
     if weights is None:
         console.note(f"Stopped after {stop_after} steps. The same command goes on.")
     else:
         console.result(str(weights))
     return 0
-
-
-@contextlib.contextmanager
-def interrupted(cancel: Cancel) -> Iterator[None]:
-    """While the block runs, Ctrl-C and SIGTERM ask the work to stop; a second Ctrl-C stops at once."""
-
-    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (given by Python)
-        cancel.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def shipped_recipes() -> dict[str, Path]:

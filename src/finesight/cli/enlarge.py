@@ -1,0 +1,182 @@
+"""The work behind ``finesight upscale``: one picture file after the other, each reported by itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finesight import __version__, media
+from finesight.errors import OutputError
+from finesight.media.names import PIPE, Job
+from finesight.progress import Cancel, Progress
+from finesight.run import Report, Upscaler
+
+if TYPE_CHECKING:
+    from finesight.media.writing import Keep
+    from finesight.zoo import Model
+
+__all__ = ["Order", "Settings", "enlarge", "foresee", "open_order"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One picture to do, with what its header says: its size in pixels and its format."""
+
+    job: Job
+    width: int
+    height: int
+    format: str
+    picture: media.Picture | None = None  # of standard input and pipes, which can be read only once
+
+    @property
+    def pixels(self) -> int:
+        """How much work it is."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What holds for all pictures of one command."""
+
+    upscaler: Upscaler
+    scale: float
+    quality: int | None = None
+    metadata: Keep = "keep"
+    overwrite: bool = False
+    seam_check: bool = False
+
+
+def open_order(job: Job, settings: Settings) -> Order:
+    """Look at a picture's header and at the place of its result, before any time is spent.
+
+    Raises:
+        InputError: it is not a picture, is damaged, or claims to be impossibly large.
+        OutputError: its result is too large for its format, or is there already.
+    """
+    if job.target != PIPE and not settings.overwrite and os.path.lexists(job.target):
+        raise OutputError(f"{job.target} exists already. Add --overwrite or --skip-existing, or choose another -o.")
+    if job.target != PIPE:
+        check_folder(Path(job.target).parent)
+    if job.item.source == PIPE or (os.path.exists(job.item.source) and not os.path.isfile(job.item.source)):
+        picture = media.read(job.item.source)
+        order = Order(job, picture.width, picture.height, picture.format, picture)
+        channels = picture.channels + (picture.alpha is not None)
+    else:
+        info = media.inspect(job.item.source)
+        order = Order(job, info.width, info.height, info.format)
+        channels = info.channels
+    width, height = (max(1, round(side * settings.scale)) for side in (order.width, order.height))
+    media.check_size(job.format, width, height, channels=channels)
+    return order
+
+
+def enlarge(order: Order, settings: Settings, progress: Progress, cancel: Cancel) -> dict[str, Any]:
+    """Read, enlarge and write one picture; what was done, as plain JSON values.
+
+    Raises:
+        Error: anything that went wrong with this picture; no file was written.
+        CancelledError: asked to stop.
+    """
+    job = order.job
+    picture = order.picture if order.picture is not None else media.read(job.item.source)
+    models = settings.upscaler.models(settings.scale, picture.format)
+    result, report = settings.upscaler(
+        picture, settings.scale, check_seams=settings.seam_check, progress=progress, cancel=cancel
+    )
+    cancel.check()
+    if job.target != PIPE:
+        make_folder(Path(job.target).parent)
+    notes = media.write(
+        job.target,
+        result,
+        format=job.format,
+        quality=settings.quality,
+        metadata=settings.metadata,
+        provenance=provenance(models, report),
+    )
+    facts = report.as_dict()
+    del facts["models"]
+    return {
+        "input": job.item.source,
+        "output": job.target,
+        "width": result.width,
+        "height": result.height,
+        "format": job.format,
+        "model": names_of(models),
+        "weights": hashes_of(models),
+        **facts,
+        "tile": [report.tile[1], report.tile[0]],
+        "notes": list(dict.fromkeys((*result.notes, *report.notes, *notes))),
+    }
+
+
+def foresee(order: Order, settings: Settings) -> dict[str, Any]:
+    """What one picture would take, from a short probe on it, as plain JSON values; nothing is written.
+
+    Raises:
+        Error: it cannot be read or done.
+    """
+    job = order.job
+    picture = order.picture if order.picture is not None else media.read(job.item.source)
+    models = settings.upscaler.models(settings.scale, picture.format)
+    facts = settings.upscaler.estimate(picture, settings.scale).as_dict()
+    del facts["models"]
+    tile = facts.pop("tile")
+    return {
+        "input": job.item.source,
+        "output": job.target,
+        "format": job.format,
+        "model": names_of(models),
+        "weights": hashes_of(models),
+        **facts,
+        "tile": [tile[1], tile[0]],
+    }
+
+
+def check_folder(folder: Path) -> None:
+    """Whether files can be made in a folder, or the folder itself where it does not exist yet.
+
+    Raises:
+        OutputError: they cannot.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise OutputError(f"The folder {folder} cannot be made: {there} is a file. Choose another with -o.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder {there} cannot be written to. Choose another with -o.")
+
+
+def make_folder(folder: Path) -> None:
+    """The folder of a result, with those above it.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {folder} cannot be made: {error.strerror}. Choose another with -o.") from error
+
+
+def names_of(models: Sequence[Model]) -> str:
+    """Names of the networks in the order in which they were applied, joined by ``+``."""
+    return "+".join(model.card.name for model in models)
+
+
+def hashes_of(models: Sequence[Model]) -> str:
+    """SHA-256 of their weights, joined in the same way."""
+    return "+".join(model.card.weights_sha256 for model in models)
+
+
+def provenance(models: Sequence[Model], report: Report) -> Mapping[str, str]:
+    """What made a picture, for its metadata."""
+    return {
+        "software": f"finesight {__version__}",
+        "model": names_of(models),
+        "weights": hashes_of(models),
+        "settings": f"scale {report.scale:g}, tile {report.tile[1]}x{report.tile[0]}, overlap {report.overlap}, "
+        f"{report.precision}, {report.engine} on {report.device}",
+    }

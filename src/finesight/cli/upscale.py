@@ -1,0 +1,334 @@
+"""``finesight upscale``: the main job."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from finesight import __version__
+from finesight.cli.console import Console, format_duration, one_line, print_json
+from finesight.cli.models import complete_model
+from finesight.cli.options import Debug, Json, Offline, Quiet, Verbose
+from finesight.cli.stopping import stoppable
+from finesight.errors import CancelledError, Error, InputError, SettingError
+
+if TYPE_CHECKING:
+    from finesight.cli.batch import Batch
+    from finesight.cli.enlarge import Order, Settings
+    from finesight.media.names import Item, Job
+    from finesight.progress import Progress
+    from finesight.run import Upscaler
+    from finesight.zoo import Model
+
+__all__ = ["parse_scale", "upscale"]
+
+_WHERE, _HOW, _WHAT_IF = "Where to", "How", "When something is in the way"
+
+
+def upscale(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, patterns; - is standard input.")
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="- is standard output.", rich_help_panel=_WHERE),
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option("--scale", "-s", help="2, 3, 4 or any number above 1, up to 16.", rich_help_panel=_HOW)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|FILE",
+            help="By default chosen by scale and file format.",
+            autocompletion=complete_model,
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Limit, such as 2GB; by default what is free.", rich_help_panel=_HOW),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=_HOW)] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"], typer.Option(rich_help_panel=_HOW)
+    ] = "auto",
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Tiles equal the whole picture, at any cost.", rich_help_panel=_HOW)
+    ] = False,
+    wrap: Annotated[
+        bool, typer.Option("--wrap", help="The picture goes on as itself on all sides.", rich_help_panel=_HOW)
+    ] = False,
+    file_format: Annotated[
+        str | None,
+        typer.Option("--format", help="png, jpeg, webp, tiff, avif, bmp or ppm.", rich_help_panel=_WHERE),
+    ] = None,
+    quality: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Of JPEG, WebP, AVIF.", rich_help_panel=_WHERE)
+    ] = None,
+    metadata: Annotated[
+        Literal["keep", "minimal", "strip"], typer.Option(help="What goes into the result.", rich_help_panel=_WHERE)
+    ] = "keep",
+    suffix: Annotated[
+        str | None, typer.Option(help="Added to names; default _x and the scale.", rich_help_panel=_WHERE)
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that exist.", rich_help_panel=_WHAT_IF)
+    ] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave results that exist.", rich_help_panel=_WHAT_IF)
+    ] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going/--stop", help="After a picture that fails.", rich_help_panel=_WHAT_IF)
+    ] = True,
+    seam_check: Annotated[
+        bool, typer.Option("--seam-check", help="Measure the largest jump along tile borders.", rich_help_panel=_HOW)
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, with time and memory, and stop.")] = False,
+    offline: Offline = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> int:
+    """Make larger, sharper pictures.
+
+    finesight upscale photo.jpg        writes photo_x4.jpg beside it
+    """
+    console = Console(quiet=quiet, verbose=verbose, json=json)
+    from finesight.cli.batch import Batch
+
+    batch = Batch(console, debug=debug)
+    with _errors_as_json(json):
+        if overwrite and skip_existing:
+            raise SettingError("--overwrite and --skip-existing exclude each other: give one of them.")
+        number = parse_scale(scale)
+        from finesight.media.names import expand_inputs, plan_outputs
+
+        items = _usable(expand_inputs(inputs), batch)
+        if not items:  # nothing that a network would be needed for
+            return batch.finish(json=json)
+        from finesight.cli.enlarge import Settings
+        from finesight.run import Upscaler
+        from finesight.run.memory import parse_bytes
+
+        if memory is not None:
+            parse_bytes(memory)  # a wrong size is no fault of any picture
+        network = None if model is None else _load(model, console, offline=offline)
+        upscaler = Upscaler(network, memory=memory, device=device, precision=precision, exact=exact, wrap=wrap)
+        settings = Settings(
+            upscaler=upscaler,
+            scale=_scale(number, upscaler, network),
+            quality=quality,
+            metadata=metadata,
+            overwrite=overwrite,
+            seam_check=seam_check,
+        )
+        ending = f"_x{settings.scale:g}" if suffix is None else suffix
+        jobs = plan_outputs(items, output, suffix=ending, format=file_format)
+        _check_standard_output(jobs, json=json)
+        jobs = _without_existing(jobs, batch) if skip_existing else jobs
+        orders = _opened(jobs, settings, batch)
+        for name in {order.format for order in orders}:
+            upscaler.models(settings.scale, name)  # weights that cannot be used are no fault of any picture
+    if dry_run:
+        return _plan(orders, settings, batch, json=json)
+    return _work(orders, settings, batch, json=json, keep_going=keep_going)
+
+
+@contextlib.contextmanager
+def _errors_as_json(wanted: bool) -> Iterator[None]:
+    """What keeps everything from starting goes into the JSON object too."""
+    try:
+        yield
+    except Error as error:
+        if wanted:
+            print_json({"version": __version__, "results": [], "error": one_line(str(error))})
+        raise
+
+
+def parse_scale(text: str | None) -> float | None:
+    """The number that ``--scale`` gives: ``4``, ``2.5``, ``x4`` or ``4x``.
+
+    Raises:
+        SettingError: not a number.
+    """
+    if text is None:
+        return None
+    try:
+        number = float(text.strip().lower().removeprefix("x").removesuffix("x"))
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        raise SettingError(f"--scale: expected a number such as 2, 3, 4 or 2.5, got '{text}'.")
+    return number
+
+
+def _load(name: str, console: Console, *, offline: bool) -> Model:
+    """The network of ``--model``, fetched before if need be."""
+    from finesight import zoo
+
+    if name in zoo.catalog():
+        with console.progress("MB", per=1e6) as progress:
+            zoo.get(name, offline=offline or None, progress=progress, say=console.note)
+    return zoo.load(name, offline=offline or None)
+
+
+def _scale(number: float | None, upscaler: Upscaler, model: Model | None) -> float:
+    """The scale of the results: as asked for, or the network's own."""
+    from finesight.run.choose import DEFAULT_SCALE, check_scale
+
+    if model is not None:
+        upscaler.models(DEFAULT_SCALE)  # says so if it does not enlarge pictures
+        number = model.traits.scale if number is None else number
+    return check_scale(DEFAULT_SCALE if number is None else number)
+
+
+def _usable(items: Sequence[Item], batch: Batch) -> list[Item]:
+    for item in items:
+        if item.problem:
+            batch.fail(item.source, InputError(item.problem))
+    return [item for item in items if not item.problem]
+
+
+def _check_standard_output(jobs: Sequence[Job], *, json: bool) -> None:
+    if not any(job.target == "-" for job in jobs):
+        return
+    if json:
+        raise SettingError("--json and a picture cannot both go to standard output. Give a file with -o.")
+    if sys.stdout.isatty():
+        raise SettingError("A picture is not written to a terminal. Give a file with -o, or redirect standard output.")
+
+
+def _without_existing(jobs: Sequence[Job], batch: Batch) -> list[Job]:
+    left = []
+    for job in jobs:
+        if job.target != "-" and os.path.lexists(job.target):
+            batch.skip(job.item.source, job.target)
+        else:
+            left.append(job)
+    return left
+
+
+def _opened(jobs: Sequence[Job], settings: Settings, batch: Batch) -> list[Order]:
+    """The pictures whose headers promise that they can be done."""
+    from finesight.cli.enlarge import open_order
+
+    orders = []
+    for job in jobs:
+        try:
+            orders.append(open_order(job, settings))
+        except Exception as error:
+            batch.fail(job.item.source, error)
+    return orders
+
+
+def _work(orders: Sequence[Order], settings: Settings, batch: Batch, *, json: bool, keep_going: bool) -> int:
+    """Do one picture after the other; the exit code."""
+    from finesight.cli.enlarge import enlarge
+
+    left = len(orders)
+    total, before = round(sum(order.pixels for order in orders) * settings.scale**2), 0
+    with stoppable() as stop, contextlib.suppress(KeyboardInterrupt, CancelledError):
+        with batch.console.progress("MP", per=1e6) as progress:
+            for place, order in enumerate(orders):
+                stop.check()
+                if batch.failed and not keep_going:
+                    break
+                name = f"{place + 1}/{len(orders)} {os.path.basename(order.job.item.source)}"
+                share = round(order.pixels * settings.scale**2)
+                try:
+                    shared = _Share(progress, before, share, total, name, batch)
+                    _tell(enlarge(order, settings, shared, stop), batch, seam_check=settings.seam_check)
+                except CancelledError:
+                    raise
+                except Exception as error:
+                    batch.fail(order.job.item.source, error)
+                left -= 1
+                before += share
+        return batch.finish(json=json, stopped=f"{left} pictures were left undone because of --stop." if left else "")
+    batch.finish(json=json, stopped=f"Stopped. Done: {len(batch.results)}. Left: {left}.")
+    return stop.code
+
+
+class _Share:
+    """The progress of one picture as its share of the progress of all."""
+
+    def __init__(self, progress: Progress, before: int, share: int, total: int, name: str, batch: Batch) -> None:
+        self.progress, self.before, self.share, self.total, self.name = progress, before, share, total, name
+        self.batch = batch
+        progress(before, total, name)
+
+    def __call__(self, done: int, total: int, note: str) -> None:  # noqa: ARG002 (the note is the picture's name)
+        self.batch.started = True
+        self.progress(self.before + self.share * done // max(total, 1), self.total, self.name)
+
+
+def _tell(result: dict[str, Any], batch: Batch, *, seam_check: bool) -> None:
+    """What was done with one picture."""
+    console = batch.console
+    batch.done(result)
+    if result["output"] != "-":
+        console.result(result["output"])
+    rate = f"{result['megapixels_per_second']:.3g} MP/s"
+    console.detail(
+        f"{result['input']}: {result['width']} x {result['height']} pixels by {result['model']} in "
+        f"{format_duration(result['seconds'])} ({rate})"
+    )
+    if console.verbose:
+        console.detail(
+            f"{result['tiles']} tiles of {result['tile'][0]} x {result['tile'][1]}, overlap {result['overlap']}"
+            f"{', exact' if result['exact'] else ''}; {result['precision']}, {result['engine']} on {result['device']}"
+            f"{'; ' + result['why'] if result['why'] else ''}"
+        )
+    if seam_check:
+        console.note(f"{result['input']}: {_seam(result)}")
+    for note in result["notes"]:
+        console.note(f"{result['input']}: {note}")
+
+
+def _plan(orders: Sequence[Order], settings: Settings, batch: Batch, *, json: bool) -> int:
+    """Say what would be done, and what it would take; the exit code."""
+    from finesight.cli.enlarge import foresee
+    from finesight.run.memory import format_bytes
+
+    seconds, memory = 0.0, 0
+    for order in orders:
+        try:
+            plan = foresee(order, settings)
+        except Exception as error:
+            batch.fail(order.job.item.source, error)
+            continue
+        batch.done(plan)
+        seconds, memory = seconds + plan["seconds"], max(memory, plan["memory"])
+        batch.console.result(
+            f"{plan['output']}  {plan['width']} x {plan['height']} pixels by {plan['model']}, "
+            f"about {format_duration(plan['seconds'])}, {format_bytes(plan['memory'])}"
+        )
+    count = len(batch.results)
+    if count > 1:
+        total = f"{count} pictures, about {format_duration(seconds)}, at most {format_bytes(memory)}"
+        batch.console.result(total)
+    batch.started = count > 0
+    return batch.finish(json=json)
+
+
+def _seam(result: dict[str, Any]) -> str:
+    """What ``--seam-check`` found."""
+    seam = result["seam"]
+    if seam is None:
+        return "there was one tile only, so there are no borders of tiles"
+    line = f"column {seam['column']}" if seam["vertical"] else f"row {seam['row']}"
+    exact = "; tiles are exact, so it is the picture's own" if result["exact"] else ""
+    return (
+        f"the border of tiles that stands out most is {line}: a jump of {seam['jump']:.2f} grey levels, where the "
+        f"picture beside it jumps by up to {seam['beside']:.2f}{exact}"
+    )

@@ -1,0 +1,116 @@
+"""Every example of the pages about commands and of the README is run, and those of the page about Python too.
+
+Where the weights that ship are not there, very small ones take their place.
+"""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from PIL import Image
+
+from finesight.run import Upscaler
+
+from .conftest import Command
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SLOW = ("finesight train recipes/", "finesight data pack PHOTOS -o runs/")  # the real training, which takes hours
+
+
+class Example(NamedTuple):
+    """A command, and what it prints; ``None`` where the page does not say."""
+
+    command: str
+    expected: str | None
+
+
+def examples(page: Path) -> Iterator[Example]:
+    """The commands of all console blocks: lines after ``$``, or every line that begins with ``finesight``."""
+    for block in re.findall(r"^```console\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        if block.startswith("$ "):
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                command, _, expected = part.partition("\n")
+                yield Example(command, expected)
+        else:
+            yield from (Example(line, None) for line in block.splitlines() if line.startswith("finesight "))
+
+
+def matches(expected: str, found: str) -> bool:
+    """As doctest compares: ``...`` is anything, and any run of blanks is one."""
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    return doctest.OutputChecker().check_output(expected, found, flags)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Small weights under the names of those that ship, for those that are not there."""
+    import torch
+
+    from finesight import zoo
+    from finesight.models.image.collapsible import Collapsible
+    from finesight.train.state import save_weights
+    from finesight.zoo import cards, files, loading
+
+    stand_ins = tmp_path_factory.mktemp("weights")
+    shipped = [card for card in zoo.catalog().values() if card.packaged]
+    if all((cards.WEIGHTS / card.packaged).is_file() for card in shipped):
+        yield
+        return
+    for card in shipped:
+        arguments = {"width": 8, "depth": 1, "expansion": 0, "scale": card.scale}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = Collapsible(width=8, depth=1, expansion=0, scale=card.scale)  # type: ignore[arg-type]
+        save_weights(network, stand_ins / card.packaged, architecture="collapsible", arguments=arguments, card={})
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (cards, files, loading):
+            patched.setattr(module, "WEIGHTS", stand_ins, raising=False)
+        yield
+
+
+@pytest.fixture
+def desk(tmp_path: Path, picture: Callable[..., Path]) -> Path:
+    """The files that the examples speak of."""
+    for name in ("photo.jpg", "photo.png", "texture.png", "scan.tif", "scans/a.png", "scans/more/b.png"):
+        picture(tmp_path / name, *((24, 16) if name.startswith("scans") else (48, 32)))
+    picture(tmp_path / "logo.png", 20, 20, mode="RGBA")
+    (tmp_path / "PHOTOS").mkdir()
+    Image.effect_noise((240, 200), 90).convert("RGB").save(tmp_path / "PHOTOS" / "noise.png")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("weights")
+@pytest.mark.parametrize("page", ["README.md", "docs/commands.md", "docs/training.md"])
+def test_examples_of_commands(here: Command, desk: Path, page: str) -> None:
+    ran = 0
+    for example in examples(ROOT / page):
+        if example.command.startswith(SLOW) or "runs/" in example.command:
+            continue
+        if "--dry-run" in example.command and not hasattr(Upscaler, "estimate"):
+            continue
+        words = shlex.split(example.command, comments=True)
+        assert words[0] == "finesight", example.command
+        answer = here(*words[1:], cwd=desk)
+        assert answer.code == 0, f"{example.command}\n{answer.err}"
+        if example.expected is not None:
+            assert matches(example.expected, answer.out), f"{example.command}\n{example.expected}\n---\n{answer.out}"
+        ran += 1
+    assert ran or page == "docs/training.md"
+
+
+@pytest.mark.usefixtures("weights")
+def test_examples_of_python(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(desk)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    page = ROOT / "docs" / "python.md"
+    text = re.sub(r"^```.*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
+    result = doctest.DocTestRunner(optionflags=flags).run(test)
+    assert result.attempted > 10
+    assert result.failed == 0, capsys.readouterr().out
