@@ -60,7 +60,7 @@ def open_lazily(opened: Opened) -> Any:
         load = getattr(pyvips.Image, VIPS_LOADERS[opened.format])
         # A TIFF file cut short behind its tags is an error to libvips, not a truncation.
         return load(source, access="sequential", fail_on="error" if opened.format == "tiff" else "truncated")
-    except pyvips.Error as error:
+    except (pyvips.Error, UnicodeDecodeError) as error:
         raise InputError(_damaged(opened, error)) from error
 
 
@@ -90,7 +90,7 @@ def decode(opened: Opened, image: Any, *, bits: int = 0, notes: list[str]) -> tu
     try:
         image, converted = _to_rgb(opened, image, notes)
         array = image.numpy()
-    except pyvips.Error as error:
+    except (pyvips.Error, UnicodeDecodeError) as error:
         raise InputError(_damaged(opened, error)) from error
     array = array.reshape(image.height, image.width, image.bands)
     if opened.format == "avif" and array.dtype == np.uint16 and 8 < bits < 16:

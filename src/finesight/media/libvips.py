@@ -36,17 +36,41 @@ def vips() -> Any:
         )
     if owner is None:
         already = "pyvips" in sys.modules
-        import pyvips
-
-        if not already:
+        if already:
+            import pyvips
+        else:
+            pyvips = _quietly_imported()
             pyvips.cache_set_max(_CACHED_OPERATIONS)
             pyvips.cache_set_max_mem(_CACHED_BYTES)
         _state["pid"] = os.getpid()
     return sys.modules["pyvips"]
 
 
+def _quietly_imported() -> Any:
+    """`pyvips` with libvips' warnings off: what matters comes as an error, the rest is printed past everybody.
+
+    libvips looks at the variable once, when it starts. The handler of `pyvips`, which would come before libvips' own,
+    prints a traceback where a warning quotes bytes of a damaged file that are no UTF-8.
+    """
+    before = os.environ.get("VIPS_WARNING")
+    os.environ["VIPS_WARNING"] = "0"
+    try:
+        import pyvips
+    finally:
+        if before is None:
+            del os.environ["VIPS_WARNING"]
+        else:
+            os.environ["VIPS_WARNING"] = before
+    remove = getattr(pyvips, "_remove_log_handler", None)
+    if remove is not None:
+        remove()
+    return pyvips
+
+
 def failure(error: Exception) -> str:
     """What libvips complained about, on one line and without the names of its functions."""
+    if isinstance(error, UnicodeDecodeError):  # libvips quoted bytes of the file
+        return "the file holds bytes where text is due"
     lines = [line.strip() for line in str(error).splitlines()]
     told = [line for line in lines if line and not line.startswith("unable to ")]
     parts = list(dict.fromkeys(line.split(": ", 1)[-1] for line in told))
