@@ -1,6 +1,6 @@
-"""Face, reference and generative priors: which of our calls each published case is.
+"""StyleGAN2, GLEAN, TTSR and DIC: which of our calls each published case is.
 
-The published images of StyleGAN2 and PGGAN lie in [-1, 1], ours in [0, 1]; ``_unit`` and ``_signed`` change over.
+The published images of StyleGAN2 and GLEAN lie in [-1, 1], ours in [0, 1]; ``to_unit`` and ``to_signed`` change over.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from finesight.models.prior.face_parts import five_parts, landmark_heatmaps
 from finesight.models.prior.glean import Glean
 from finesight.models.prior.hourglass import FeedbackHourglass
 from finesight.models.prior.light_cnn import FACE_MEAN, LightCnn, LightCnnFeatures
-from finesight.models.prior.pggan import Pggan
 from finesight.models.prior.stylegan2 import ModulatedConv, StyleGan2
 from finesight.models.prior.stylegan2_discriminator import StyleGan2Discriminator, minibatch_deviation
 from finesight.models.prior.ttsr import TextureExtractor, Ttsr, aligned_inputs, search_textures
@@ -29,18 +28,18 @@ from finesight.nn.upfirdn import Blur, Enlarge, blur_kernel, upfirdn2d
 from tests.oracles.case import Answers, Case
 from tests.oracles.reader import Oracle
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "overall", "sampled", "to_signed", "to_unit", "values"]
 
 
-def _unit(signed: Tensor) -> Tensor:
+def to_unit(signed: Tensor) -> Tensor:
     return signed / 2 + 0.5
 
 
-def _signed(unit: Tensor) -> Tensor:
+def to_signed(unit: Tensor) -> Tensor:
     return unit * 2 - 1
 
 
-def _values(config: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def values(config: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     """A published configuration under our argument names; a key that is not known is an error, never ignored."""
     unknown = sorted(set(config) - set(names))
     if unknown:
@@ -48,13 +47,13 @@ def _values(config: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return {names[key]: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
 
 
-def _sampled(image: Tensor, expected: tuple[int, ...]) -> Tensor:
+def sampled(image: Tensor, expected: tuple[int, ...]) -> Tensor:
     """Every k-th row and column, k from the size that is stored."""
     step = max(1, image.shape[-1] // expected[-1])
     return image[..., ::step, ::step]
 
 
-def _overall(image: Tensor) -> dict[str, Tensor]:
+def overall(image: Tensor) -> dict[str, Tensor]:
     return {"mean": image.mean(dim=(0, 2, 3)), "std": image.transpose(0, 1).flatten(1).std(dim=1)}
 
 
@@ -72,27 +71,27 @@ STYLEGAN2 = {
 
 def stylegan2_generator(oracle: Oracle) -> Answers:
     with uninitialised():
-        network = StyleGan2(**_values(oracle.config, STYLEGAN2))
+        network = StyleGan2(**values(oracle.config, STYLEGAN2))
     oracle.filled(network)
     given = oracle.inputs
     if "z" not in given:
         image = network.synthesise(given["wplus"])
-        return {"image": _sampled(image, oracle.outputs["image"].shape), **_overall(image)}
+        return {"image": sampled(image, oracle.outputs["image"].shape), **overall(image)}
     z = given["z"]
     w = network.map(z)
     noise = [given[f"noise{index}"] for index in range(network.noises)]
     answers = {
-        "image": _signed(network(z)),
+        "image": to_signed(network(z)),
         "latent": w,
         "mixed": network.synthesise(network.mix(w[:1], w[1:2], 3)),
         "truncated": network.synthesise(network.truncate(w, given["mean_latent"], 0.5)),
         "from_w": network.synthesise(given["w"]),
         "from_wplus": network.synthesise(given["wplus"]),
-        "other_noise": _signed(network(z[:1], noise)),
-        "no_noise": _signed(network(z[:1], [torch.zeros_like(each) for each in noise])),
+        "other_noise": to_signed(network(z[:1], noise)),
+        "no_noise": to_signed(network(z[:1], [torch.zeros_like(each) for each in noise])),
     }
     return {
-        name: _sampled(answer, oracle.outputs[name].shape) if answer.ndim == 4 else answer
+        name: sampled(answer, oracle.outputs[name].shape) if answer.ndim == 4 else answer
         for name, answer in answers.items()
     }
 
@@ -101,11 +100,11 @@ def stylegan2_discriminator(oracle: Oracle) -> Answers:
     config = dict(oracle.config)
     deviation = config.pop("mbstd_cfg", {})
     names = {"in_size": "size", "channel_multiplier": "channel_multiplier", "blur_kernel": "blur"}
-    options = _values(deviation, {"group_size": "group", "channel_groups": "channel_groups"})
+    options = values(deviation, {"group_size": "group", "channel_groups": "channel_groups"})
     with uninitialised():
-        network = StyleGan2Discriminator(**_values(config, names), **options)
+        network = StyleGan2Discriminator(**values(config, names), **options)
     oracle.filled(network)
-    image = _unit(oracle.inputs["image"])
+    image = to_unit(oracle.inputs["image"])
     features = network.features(image)
     answers = {
         "score": network.score(features)[:, None],
@@ -128,7 +127,7 @@ def stylegan2_modulated_conv(oracle: Oracle) -> Answers:
         "downsample": "downsample",
         "blur_kernel": "blur",
     }
-    layer = oracle.filled(ModulatedConv(**_values(oracle.config, names)))
+    layer = oracle.filled(ModulatedConv(**values(oracle.config, names)))
     return {"out": layer(oracle.inputs["x"], oracle.inputs["style"])}
 
 
@@ -138,7 +137,7 @@ def stylegan2_equal_linear(oracle: Oracle) -> Answers:
     if activation not in (None, "biased leaky ReLU"):
         raise LookupError(f"activation {activation} is not known")
     names = {"in_features": "inputs", "out_features": "outputs", "lr_mul": "rate", "gain": "gain", "bias_init": "bias"}
-    layer = EqualisedLinear(**_values(config, names), activate=activation is not None)
+    layer = EqualisedLinear(**values(config, names), activate=activation is not None)
     return {"out": oracle.filled(layer)(oracle.inputs["x"])}
 
 
@@ -174,16 +173,16 @@ def glean(oracle: Oracle) -> Answers:
         "num_rrdbs": "blocks",
     }
     with uninitialised():
-        network = Glean(**_values(oracle.config, names))
+        network = Glean(**values(oracle.config, names))
     oracle.filled(network)
     picture = oracle.inputs["lq"]
-    image = _signed(network(_unit(picture)))
+    image = to_signed(network(to_unit(picture)))
     features, styles = network.encode(picture)
     for details in network.bank(features, styles):
         bank = details  # the last one is stored
     return {
-        "sr": _sampled(image, oracle.outputs["sr"].shape),
-        **_overall(image),
+        "sr": sampled(image, oracle.outputs["sr"].shape),
+        **overall(image),
         "latent": styles[..., ::8],
         "encoded": features[-1][:, ::64, ::4, ::4],
         "bank": bank[:, ::16, ::32, ::32],
@@ -207,14 +206,14 @@ EXTRACTOR = {"pixel_range", "requires_grad"}
 def ttsr(oracle: Oracle) -> Answers:
     if set(oracle.config) - {"generator", "extractor"} or set(oracle.config["extractor"]) - EXTRACTOR:
         raise LookupError(f"unknown settings in {oracle.config}")
-    network = oracle.filled(Ttsr(**_values(oracle.config["generator"], TRUNK)))
+    network = oracle.filled(Ttsr(**values(oracle.config["generator"], TRUNK)))
     given = oracle.inputs
-    image, attention = network.restore(_unit(given["lq"]), given["lq_up"], given["ref"], given["ref_downup"])
-    return {"sr": _signed(image), "soft_attention": attention}
+    image, attention = network.restore(to_unit(given["lq"]), given["lq_up"], given["ref"], given["ref_downup"])
+    return {"sr": to_signed(image), "soft_attention": attention}
 
 
 def ttsr_net(oracle: Oracle) -> Answers:
-    network = oracle.filled(TextureTrunk(**_values(oracle.config, TRUNK)))
+    network = oracle.filled(TextureTrunk(**values(oracle.config, TRUNK)))
     textures = [oracle.inputs[name] for name in ("t3", "t2", "t1")]
     return {"sr": network(oracle.inputs["lq"], oracle.inputs["soft_attention"], textures)}
 
@@ -233,9 +232,9 @@ def ttsr_search(oracle: Oracle) -> Answers:
 
 
 def ttsr_discriminator(oracle: Oracle) -> Answers:
-    network = TtsrDiscriminator(**_values(oracle.config, {"in_channels": "inputs", "in_size": "size"}))
+    network = TtsrDiscriminator(**values(oracle.config, {"in_channels": "inputs", "in_size": "size"}))
     oracle.filled(network)
-    image = _unit(oracle.inputs["image"])
+    image = to_unit(oracle.inputs["image"])
     return {"logit": network(image)[:, None], "features": network.features(image)[:, ::16]}
 
 
@@ -245,47 +244,12 @@ def ttsr_inputs(oracle: Oracle) -> Answers:
     given = {name: levels.permute(2, 0, 1).contiguous() for name, levels in oracle.inputs.items()}
     found = aligned_inputs(given["gt"], given["ref"])
     return {
-        "lq": _signed(found["image"]),
-        "gt": _signed(found["truth"]),
+        "lq": to_signed(found["image"]),
+        "gt": to_signed(found["truth"]),
         "lq_up": found["enlarged"],
         "ref": found["reference"],
         "ref_downup": found["blurred"],
     }
-
-
-# ------------------------------------------------------------------------------------------- PGGAN and mGANprior
-
-PGGAN = {
-    "resolution": "size",
-    "z_space_dim": "latent",
-    "image_channels": "channels",
-    "fused_scale": "fused_scale",
-    "fmaps_base": "base_channels",
-    "fmaps_max": "most_channels",
-}
-
-
-def _pggan(oracle: Oracle, *others: str) -> Pggan:
-    config = {name: value for name, value in oracle.config.items() if name not in others}
-    with uninitialised():
-        network = Pggan(**_values(config, PGGAN))
-    oracle.filled(network)
-    return network
-
-
-def pggan_generator(oracle: Oracle) -> Answers:
-    image = _signed(_pggan(oracle)(oracle.inputs["z"]))
-    return {"image": _sampled(image, oracle.outputs["image"].shape), **_overall(image)}
-
-
-def mgan_composition(oracle: Oracle) -> Answers:
-    network = _pggan(oracle, "codes", "layers")
-    answers = {}
-    for blocks in oracle.config["layers"]:
-        features = network.compose(oracle.inputs["z"], oracle.inputs[f"alpha{blocks}"], blocks)
-        answers[f"feature{blocks}"] = features[:, ::16, ::2, ::2]
-        answers[f"image{blocks}"] = network.second_part(features, blocks)[..., ::8, ::8]
-    return answers
 
 
 def ttsr_transferal_loss(oracle: Oracle) -> Answers:
@@ -324,7 +288,7 @@ def _face_mean() -> Tensor:
 
 def dic_net(oracle: Oracle) -> Answers:
     with uninitialised():
-        network = Dic(**_values(oracle.config, DIC))
+        network = Dic(**values(oracle.config, DIC))
     oracle.filled(network)
     found = network.steps(oracle.inputs["lq"] + _face_mean())
     answers = {}
@@ -337,7 +301,7 @@ def dic_net(oracle: Oracle) -> Answers:
 
 def dic_hourglass(oracle: Oracle) -> Answers:
     names = {"in_channels": "inputs", "mid_channels": "width", "num_keypoints": "landmarks"}
-    network = oracle.filled(FeedbackHourglass(**_values(oracle.config, names)))
+    network = oracle.filled(FeedbackHourglass(**values(oracle.config, names)))
     heatmap, feedback = network(oracle.inputs["image"])
     heatmap2, feedback2 = network(oracle.inputs["image"], feedback)
     return {
@@ -350,7 +314,7 @@ def dic_hourglass(oracle: Oracle) -> Answers:
 
 def dic_fusion(oracle: Oracle) -> Answers:
     names = {"in_channels": "width", "num_heatmaps": "parts", "num_blocks": "blocks"}
-    network = oracle.filled(PartFusion(**_values(oracle.config, names)))
+    network = oracle.filled(PartFusion(**values(oracle.config, names)))
     return {"out": network(oracle.inputs["feature"], oracle.inputs["heatmap"])}
 
 
@@ -375,7 +339,7 @@ def dic_inputs(oracle: Oracle) -> Answers:
 
 def dic_light_cnn(oracle: Oracle) -> Answers:
     image = oracle.inputs["image"]
-    network = LightCnn(**_values(oracle.config, {"in_channels": "inputs"}), size=image.shape[-1])
+    network = LightCnn(**values(oracle.config, {"in_channels": "inputs"}), size=image.shape[-1])
     oracle.filled(network)
     image = image + _face_mean()
     return {"logit": network(image)[:, None], "features": network.describe(image)[:, ::8]}
@@ -402,8 +366,6 @@ CASES = {
     "dic_light_cnn": Case(dic_light_cnn),
     "dic_net": Case(dic_net),
     "ttsr_transferal_loss": Case(ttsr_transferal_loss),
-    "mgan_composition": Case(mgan_composition),
-    "pggan_generator": Case(pggan_generator),
     # the published attention's own rounding (7e-7) comes out of the trunk twentyfold
     "ttsr": Case(ttsr, tolerance=1e-4),
     "ttsr_discriminator": Case(ttsr_discriminator),

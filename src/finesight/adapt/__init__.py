@@ -1,0 +1,1 @@
+"""Optimisation at test time: what is fitted to one picture alone."""
