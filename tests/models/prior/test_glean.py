@@ -84,7 +84,7 @@ def test_published_file_loads(network: Glean) -> None:
 
 def test_published_sizes() -> None:
     for sizes, millions in (((32, 256), 132.4), ((16, 256), 141.9), ((64, 1024), 145.1), ((128, 1024), 143.8)):
-        with torch.device("meta"):
+        with torch.device("meta"), uninitialised():
             network = Glean(*sizes)
         trained = sum(p.numel() for n, p in network.named_parameters() if not n.startswith("generator."))
         assert trained / 1e6 == pytest.approx(millions, abs=0.05)

@@ -137,7 +137,7 @@ def test_deviation_groups() -> None:
 
 
 def test_parameter_counts_are_the_published_ones() -> None:
-    with torch.device("meta"):
+    with torch.device("meta"), uninitialised():
         for size, generator, discriminator in ((256, 30_034_338, 28_864_321), (1024, 30_370_060, 29_012_769)):
             assert sum(p.numel() for p in StyleGan2(size).parameters()) == generator
             assert sum(t.numel() for t in StyleGan2Discriminator(size).state_dict().values()) == discriminator

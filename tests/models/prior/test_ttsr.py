@@ -9,6 +9,7 @@ from torch import Tensor
 from finesight.errors import InputError, SettingError
 from finesight.models.prior.ttsr import Ttsr, aligned_inputs
 from finesight.models.prior.ttsr_discriminator import TtsrDiscriminator
+from finesight.nn.construct import uninitialised
 from finesight.zoo.tensors import load_tensors
 
 
@@ -78,7 +79,7 @@ def test_halo_is_exact(blocks: tuple[int, int, int, int]) -> None:
 
 
 def test_published_sizes() -> None:
-    with torch.device("meta"):
+    with torch.device("meta"), uninitialised():
         network = Ttsr()
     assert sum(p.numel() for p in network.generator.parameters()) == 6_174_275
     assert network.traits.halo == 100
