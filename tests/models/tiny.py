@@ -123,6 +123,7 @@ def _open_heads(network: nn.Module) -> None:
             tensor.fill_(0.5)
 
 
+_SEVERAL = {"export": "slow, and BasicVSR++ and EDVR's features, exported below, hold the same layers"}
 _CLIPS = ((17, 23), (1, 6))
 _FIXED = ((128, 128),)
 _TRUNK = ((67, 75), (71, 64))
@@ -166,12 +167,13 @@ TINY: dict[str, Tiny] = {
     ),
     "ttsr-discriminator": Tiny({"size": 32, "width": 4, "hidden": 16}, "ttsr_discriminator", sizes=((32, 32),)),
     "spynet": Tiny({"levels": 2}, "SPyNet (6 levels, no batch norm)"),
-    "basicvsr": Tiny({"width": 8, "blocks": 1}, "BasicVSRNet", sizes=_CLIPS),
+    "basicvsr": Tiny({"width": 8, "blocks": 1}, "BasicVSRNet", sizes=_CLIPS, exempt=_SEVERAL),
     "basicvsr-pp": Tiny({"width": 16, "blocks": 1}, "BasicVSRPlusPlus", sizes=_CLIPS, prepare=_unlike_new),
     "edvr": Tiny(
         {"width": 8, "blocks": 1, "frames": 3, "deform_groups": 2, "extraction_blocks": 1},
         "EDVRNet",
         prepare=_unlike_new,
+        exempt=_SEVERAL,
     ),
     "edvr-features": Tiny(
         {"width": 8, "frames": 3, "deform_groups": 2, "extraction_blocks": 1},
@@ -179,7 +181,13 @@ TINY: dict[str, Tiny] = {
         sizes=((8, 12),),
         prepare=_unlike_new,
     ),
-    "iconvsr": Tiny({"width": 8, "blocks": 1, "stride": 2, "padding": 1}, "IconVSR", sizes=_CLIPS, prepare=_unlike_new),
+    "iconvsr": Tiny(
+        {"width": 8, "blocks": 1, "stride": 2, "padding": 1},
+        "IconVSR",
+        sizes=_CLIPS,
+        prepare=_unlike_new,
+        exempt=_SEVERAL,
+    ),
     "realbasicvsr": Tiny(
         {"width": 8, "blocks": 1, "cleaning_blocks": 1, "threshold": 5},
         "RealBasicVSRNet",
@@ -190,10 +198,14 @@ TINY: dict[str, Tiny] = {
     "toflow": Tiny({"scale": 4}, "TOFlow", sizes=((4, 6), (1, 3)), prepare=_unlike_new),
     "toflow-interpolation": Tiny({}, "TOFlowVFINet", sizes=_CLIPS),
     "cain": Tiny(
-        {"groups": 1, "blocks": 1, "depth": 1, "reduction": 4, "padding": 3},
+        {"groups": 1, "blocks": 1, "depth": 1, "reduction": 1, "padding": 3},
         "CAINNet",
     ),
-    "flavr": Tiny({"widths": (4, 6, 8, 10), "blocks": (1, 1, 1, 1)}, "FLAVRNet"),
+    "flavr": Tiny(
+        {"widths": (4, 6, 8, 10), "blocks": (1, 1, 1, 1)},
+        "FLAVRNet",
+        exempt={"channels_last": "its kernels have five axes"},
+    ),
     "glean": Tiny(
         {"in_size": 8, "out_size": 32, "width": 8, "blocks": 1, "growth": 4, "style_channels": 8, "mapping_layers": 1}
         | {"most_channels": 16},

@@ -75,9 +75,7 @@ def deformable_convolution(
     kernel = weight.flatten(2).unsqueeze(-1)  # o c/groups k 1
 
     strips = []
-    step = _rows_at_a_time(x, rows, columns, chunk)
-    for top in range(0, rows, step):
-        strip = slice(top, top + step)
+    for strip in _strips(x, rows, columns, chunk):
         moved = offset[:, :, :, :, strip].to(exact)
         weights = None if mask is None else mask[:, :, :, strip]
         if border == "legacy":
@@ -130,11 +128,12 @@ def _check(
         raise SettingError(f"Expected a deformable mask of shape {wanted}, got {tuple(mask.shape)}.")
 
 
-def _rows_at_a_time(x: Tensor, rows: int, columns: int, chunk: int | None) -> int:
+def _strips(x: Tensor, rows: int, columns: int, chunk: int | None) -> list[slice]:
     if torch.compiler.is_compiling():
-        return rows  # a loop over strips would fix the size of an exported graph
+        return [slice(None)]  # a loop over strips would fix the size of an exported graph
     pixels = chunk if chunk is not None else CPU_CHUNK if x.device.type == "cpu" else GPU_CHUNK
-    return max(1, min(rows, pixels // max(1, columns * x.shape[0])))
+    step = max(1, pixels // max(1, columns * x.shape[0]))
+    return [slice(top, top + step) for top in range(0, rows, step)]
 
 
 def _base_positions(

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from finesight.data.windows import interpolated_times, window_frames, window_sequence
+from finesight.degrade.blur_down import blur_down, blur_down_kernel
+from finesight.degrade.filtering import unsharp_mask
+from finesight.degrade.resize import resize, resize_8bit
 from finesight.models.interpolation.cain import Cain
 from finesight.models.interpolation.flavr import Flavr
 from finesight.models.interpolation.toflow import ToFlowInterpolation
@@ -225,6 +230,58 @@ def _spynet(oracle: Oracle) -> Answers:
     )
 
 
+def _window_frames(oracle: Oracle) -> Answers:
+    answers = {}
+    for name in oracle.outputs:
+        border, length, count = name.rsplit("_", 2)
+        answers[name] = np.array(
+            [window_frames(int(length), int(count), i, border=border) for i in range(int(length))]  # type: ignore[arg-type]
+        )
+    return answers
+
+
+def _window_sequence(oracle: Oracle) -> Answers:
+    return {name: np.array(window_sequence(*map(int, name.split("_")[1:]))) for name in oracle.outputs}
+
+
+def _timeline(oracle: Oracle) -> Answers:
+    windows = {"two": 2, "four": 4}
+    return {
+        name: np.array(interpolated_times(int(name.split("_")[1]), windows[name.split("_")[0]]))
+        for name in oracle.outputs
+    }
+
+
+def _bi(oracle: Oracle) -> Answers:
+    eight = oracle.inputs["gt"].permute(2, 0, 1)
+    exact = resize(eight.double() / 255, scale=0.25)
+    rounded = (exact * 255 + 0.5).floor().clamp(0, 255).byte()
+    answers = {"double": exact, "double8": rounded, "uint8": resize_8bit(eight, scale=0.25)}
+    return {name: answer.permute(1, 2, 0) for name, answer in answers.items()}
+
+
+def _bd(oracle: Oracle) -> Answers:
+    image = oracle.inputs["gt"].permute(2, 0, 1)
+    return {
+        "bd": blur_down(image).permute(1, 2, 0),
+        "kernel": blur_down_kernel(),
+        "duf": blur_down(image, form="duf").permute(1, 2, 0),
+        "duf_kernel": blur_down_kernel("duf"),
+    }
+
+
+def _unsharp(oracle: Oracle) -> Answers:
+    config = oracle.config
+    sharp = unsharp_mask(
+        oracle.inputs["gt"].permute(2, 0, 1)[None],
+        weight=config["weight"],
+        threshold=config["threshold"],
+        size=config["kernel_size"],
+        sigma=config["sigma"],
+    )
+    return {"sharp": sharp[0].permute(1, 2, 0)}
+
+
 CASES: dict[str, Case] = {
     "BasicVSRNet": Case(_basicvsr),
     "BasicVSRPlusPlus": Case(_basicvsr_plusplus),
@@ -239,6 +296,12 @@ CASES: dict[str, Case] = {
     "FLAVRNet": Case(_flavr),
     "DynamicUpsamplingFilter": Case(_dynamic_filter),
     "SPyNet (6 levels, no batch norm)": Case(_spynet),
+    "sliding-window frame indices": Case(_window_frames),
+    "sequence padding before a sliding window": Case(_window_sequence),
+    "frame order after interpolation": Case(_timeline),
+    "MATLAB bicubic x1/4 (BI degradation)": Case(_bi),
+    "blur-down (BD) degradation x4": Case(_bd),
+    "UnsharpMasking": Case(_unsharp),
     "flow_warp": Case(_flow_warp),
     "deformable convolution v1 and v2": Case(_deformable),
 }
