@@ -34,7 +34,7 @@ SHRUNK: dict[str, dict[str, Any]] = {
     "basicvsr-pp": {"width": 16, "blocks": 1},
     "cria-cl": {"width": 8, "blocks": 1, "growth": 4},
     "edsr": {"width": 8, "blocks": 2},
-    "cain": {"groups": 1, "blocks": 1, "depth": 1},
+    "cain": {"groups": 1, "blocks": 1, "depth": 2},
     "edvr": {"width": 16, "blocks": 1, "extraction_blocks": 1},
     "edvr-features": {"width": 16, "extraction_blocks": 1},
     "iconvsr": {"width": 64, "blocks": 1},
@@ -204,7 +204,8 @@ def test_from_the_published_file_to_an_answer(card: Card, tmp_path: Path, monkey
     loaded = model.network.state_dict()
     for own, tensor in weights(card).items():
         assert torch.equal(loaded[own], tensor), own
-    if FIRST[_network(card)] == card.name:
+    side = (model.traits.maximum or 8) * (model.traits.scale or 1)
+    if FIRST[_network(card)] == card.name and side <= 256:
         assert all(bool(tensor.isfinite().all()) for tensor in run(model))
 
 

@@ -85,6 +85,7 @@ def published(tensors: Mapping[str, Tensor], *renames: tuple[str, str]) -> dict[
 def test_sizes_are_read_off_the_tensors(architecture: str, arguments: dict[str, Any]) -> None:
     tensors = skeleton(network_class(architecture), arguments).state_dict()
     found = match(tensors, {}, path=Path("w.pth"))
+    assert found is not None
     assert found.architecture == architecture
     assert found.differences == 0
     stated = {name: value for name, value in arguments.items() if name not in ("mean", "std")}

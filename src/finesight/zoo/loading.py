@@ -16,8 +16,9 @@ from finesight.zoo.building import vessel
 from finesight.zoo.cache import sha256, verified
 from finesight.zoo.cards import card, catalog
 from finesight.zoo.checkpoint import Checkpoint
+from finesight.zoo.community import community
 from finesight.zoo.files import get
-from finesight.zoo.matching import match
+from finesight.zoo.matching import match, nearest_architectures
 from finesight.zoo.model import Card, Model
 from finesight.zoo.tensors import load_tensors, strip_prefix
 
@@ -96,10 +97,21 @@ def _load_file(file: Path, architecture: str | None, given: Mapping[str, Any]) -
         used, values = read.architecture, {**read.arguments, **given}
     else:
         found = match(read.tensors, given, path=file, architecture=architecture)
+        if found is None:
+            return _load_other(read, architecture)
         used, values = found.architecture, dict(found.arguments)
     network = vessel(used, values, source=file.name)
     load_tensors(network, read.tensors, source=str(file))
     return _finish(network, _card_of(read, used, values, network), file)
+
+
+def _load_other(read: Checkpoint, architecture: str | None) -> Model:
+    """A file of no network of ours: by spandrel, or an error that names the nearest networks."""
+    other = None if architecture else community(read.tensors, read.path)
+    if other is None:
+        unknown = f"{read.path} holds weights of no architecture that finesight knows"
+        raise ModelError(f"{unknown}. {nearest_architectures(read.tensors)}")
+    return _finish(other, _card_of(read, other.architecture, {}, other), read.path)
 
 
 def _card_of(read: Checkpoint, architecture: str, arguments: Mapping[str, Any], network: nn.Module) -> Card:

@@ -82,8 +82,8 @@ def _plain_readings(tensors: Mapping[str, Tensor]) -> Iterator[Match]:
 
 def match(
     tensors: Mapping[str, Tensor], given: Mapping[str, Any], *, path: Path, architecture: str | None = None
-) -> Match:
-    """The reading that agrees with a file's tensors, or comes closest.
+) -> Match | None:
+    """The reading that agrees with a file's tensors, or comes closest; ``None`` where no architecture can be read.
 
     Args:
         tensors: of the file.
@@ -92,7 +92,7 @@ def match(
         architecture: only this one, where the caller knows it.
 
     Raises:
-        ModelError: no architecture comes near (the three nearest are given), or the tensors leave an argument open.
+        ModelError: the tensors leave an argument open; the message says what to pass.
     """
     best: Match | None = None
     for reading in _readings(tensors, given):
@@ -105,9 +105,7 @@ def match(
     if best is None:
         if architecture is not None and _needs_nothing(architecture, given):
             return Match(architecture, given, 0)
-        raise ModelError(
-            f"{path} holds weights of no architecture that finesight knows. {nearest_architectures(tensors)}"
-        )
+        return None
     if best.asked():
         raise ModelError(f"{path} holds weights of {best.architecture}, but {_how_to_tell(best, path)}")
     return best
