@@ -315,7 +315,12 @@ def test_elan_forms(shared: int, scale: int) -> None:
     block = network.body[1]
     features = torch.rand(2, 20, 8, 4)
     gmsa = block.modules_gmsa["gmsa_0"]  # type: ignore[union-attr,index]
-    assert torch.allclose(gmsa(features), gmsa.mix(features, gmsa.attention(features)), atol=1e-6)
+    whole = gmsa(features)
+    assert torch.allclose(whole, gmsa.mix(features, gmsa.attention(features)), atol=1e-6)
+    gmsa.chunk = 2 * 4**4  # two windows of the larger size at a time, of the smaller all
+    assert torch.allclose(gmsa(features), whole, atol=1e-6)
+    gmsa.chunk = 1
+    assert torch.allclose(gmsa(features), whole, atol=1e-6)
     assert len(block.modules_gmsa) == shared + 1  # type: ignore[arg-type]
     if shared:
         assert block.modules_gmsa["gmsa_1"].project_inp[0].out_channels == 20  # type: ignore[union-attr,index]

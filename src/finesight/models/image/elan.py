@@ -91,10 +91,14 @@ class GroupAttention(nn.Module):
         windows: sides of the windows.
         shifted: roll the picture by half a window first; what leaves on one side enters on the other.
         computes: whether the module computes attention (queries and values) or applies maps given to it (values only).
+        chunk: numbers of attention maps that ``forward`` keeps at a time; bounds memory, does not change the answer.
     """
 
-    def __init__(self, width: int, windows: tuple[int, ...], *, shifted: bool, computes: bool) -> None:
+    def __init__(
+        self, width: int, windows: tuple[int, ...], *, shifted: bool, computes: bool, chunk: int = 2**21
+    ) -> None:
         super().__init__()
+        self.chunk = chunk
         self.windows = windows
         self.shifted = shifted
         self.computes = computes
@@ -107,8 +111,12 @@ class GroupAttention(nn.Module):
         mixed = []
         for window, part in zip(self.windows, self._parts(features), strict=True):
             query, value = self._tokens(part, window).chunk(2, dim=-1)
-            attended = F.scaled_dot_product_attention(query, query, value, scale=1.0)
-            mixed.append(self._picture(attended, window, part))
+            together = max(1, self.chunk // window**4)  # windows whose maps exist at the same time
+            attended = [
+                torch.softmax(some @ some.mT, dim=-1) @ values
+                for some, values in zip(query.split(together, dim=1), value.split(together, dim=1), strict=True)
+            ]
+            mixed.append(self._picture(torch.cat(attended, dim=1), window, part))
         answer: Tensor = self.project_out(torch.cat(mixed, dim=1))
         return answer
 

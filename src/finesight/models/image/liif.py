@@ -17,7 +17,7 @@ from finesight.nn.traits import Port, Traits
 
 __all__ = ["Liif", "LiifEdsr", "LiifRdn"]
 
-QUERIES = 4096
+QUERIES = 2048
 """Queries answered at once unless said otherwise: the hidden numbers of so many stay in a CPU's cache."""
 
 NUDGE = 1e-6
