@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -251,3 +252,12 @@ def test_public_names_are_the_documented_ones() -> None:
     assert set(dir(finesight)) == set(finesight.__all__)
     for name in finesight.__all__:
         assert getattr(finesight, name) is not None
+
+
+def test_documented_arguments_are_the_real_ones() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    written = dict(re.findall(r"^`finesight\.(\w+)\((.*)\)`", page, re.MULTILINE))
+    assert set(written) == {"load", "read", "upscale", "write"}
+    for name, arguments in written.items():
+        names = [part.split("=")[0].strip() for part in arguments.split(",") if part.strip() != "*"]
+        assert names == list(inspect.signature(getattr(finesight, name)).parameters), name

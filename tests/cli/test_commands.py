@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import finesight
 from finesight.cli.train import find_recipe, shipped_recipes
@@ -186,6 +188,28 @@ def test_pack_train_and_use(here: Command, pack: Path, picture: Callable[..., Pa
     assert (second.code, second.out) == (0, f"{Path('run') / 'finesight-x2.safetensors'}\n")
     picture(tmp_path / "a.png")
     assert here("upscale", "a.png", "--model", "run/finesight-x2.safetensors").out == "a_x2.png\n"
+
+
+@pytest.mark.parametrize("command", ["data pack . -o blocked/a.pack", "train finesight-x2 blocked"])
+def test_a_file_where_a_folder_should_be(here: Command, tmp_path: Path, command: str) -> None:
+    (tmp_path / "blocked").write_text("a file")
+    ran = here(*command.split())
+    assert ran.code == 2
+    assert one_line(ran.err), ran.err
+    assert "blocked is a file" in ran.err
+
+
+def test_a_pack_on_a_full_disk(installed: Command, picture: Callable[..., Path], tmp_path: Path) -> None:
+    Image.effect_noise((300, 300), 90).convert("RGB").save(tmp_path / "noise.png")
+    ran = installed(
+        *("data", "pack", ".", "-o", "a.pack", "--side", "64", "--limit", "300kB"),
+        cwd=tmp_path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )
+    assert ran.code == 2
+    assert one_line(ran.err), ran.err
+    assert "a.pack was not written" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["noise.png"]
 
 
 def test_training_stops_on_ctrl_c_and_goes_on(environment: dict[str, str], pack: Path, tmp_path: Path) -> None:

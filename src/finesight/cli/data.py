@@ -9,6 +9,7 @@ import typer
 
 from finesight.cli.console import Console
 from finesight.cli.options import Debug, Quiet
+from finesight.cli.places import check_folder, make_folder
 
 __all__ = ["data"]
 
@@ -38,9 +39,12 @@ def pack(
 
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder. Give the folder that holds the photographs.")
+    size = _bytes(limit)
+    check_folder(output.parent)
+    make_folder(output.parent)
     console = Console(quiet=quiet)
     with console.progress("pictures") as progress:
-        count = pack_folder(folder, output, side=side, limit=_bytes(limit), drawn=drawn, seed=seed, progress=progress)
+        count = pack_folder(folder, output, side=side, limit=size, drawn=drawn, seed=seed, progress=progress)
     console.result(str(output))
     console.detail(f"{count:,} crops of {side} x {side} pixels, {format_bytes(output.stat().st_size)}")
     return 0

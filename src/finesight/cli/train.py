@@ -9,6 +9,7 @@ import typer
 
 from finesight.cli.console import Console
 from finesight.cli.options import Debug, Quiet, Verbose
+from finesight.cli.places import check_folder, make_folder
 from finesight.cli.stopping import stoppable
 from finesight.errors import CancelledError, InputError, SettingError, nearest
 
@@ -57,7 +58,10 @@ def train(
     from finesight.run.devices import find_device
     from finesight.train.regression import train as run_training
 
+    computing = str(find_device(device))
     where = folder or Path("runs") / checked.name
+    check_folder(where)
+    make_folder(where)
     console = Console(quiet=quiet, verbose=verbose)
     with console.progress("steps") as bar, stoppable() as stop:
 
@@ -68,7 +72,7 @@ def train(
         console.detail(f"{checked.name}: {checked.steps} steps in {where} (Ctrl-C saves and stops)")
         try:
             weights = run_training(
-                checked, where, device=str(find_device(device)), stop_after=stop_after, progress=progress, cancel=stop
+                checked, where, device=computing, stop_after=stop_after, progress=progress, cancel=stop
             )
         except CancelledError:
             console.error(f"finesight: Stopped, the state is saved in {where}. The same command goes on.")

@@ -17,6 +17,7 @@ from PIL import Image
 
 from finesight.data.drawn import drawn_picture
 from finesight.errors import InputError, SettingError
+from finesight.media.atomic import atomically
 from finesight.progress import Progress, silent
 
 __all__ = ["pack_folder", "read_pack"]
@@ -80,6 +81,7 @@ def pack_folder(
     Raises:
         InputError: the folder holds no picture that is large enough, or one cannot be read.
         SettingError: a setting is out of range.
+        OutputError: the archive cannot be written.
     """
     if side < 32 or limit < 100_000 or not 0 <= drawn < 1:
         raise SettingError(f"expected side >= 32, limit >= 100000 and 0 <= drawn < 1, got {side}, {limit}, {drawn}")
@@ -115,17 +117,10 @@ def pack_folder(
 
 def _write(output: Path, crops: Sequence[tuple[str, bytes]], *, side: int, sources: Sequence[str]) -> None:
     about = {"side": side, "crops": len(crops), "sources": list(sources)}
-    temporary = output.with_name(output.name + ".part")
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(zipfile.ZipInfo("pack.json"), json.dumps(about, indent=1))
-            for name, data in crops:
-                archive.writestr(
-                    zipfile.ZipInfo(name), data
-                )  # ZipInfo carries no clock: the same crops, the same bytes
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomically(output) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo("pack.json"), json.dumps(about, indent=1))
+        for name, data in crops:  # ZipInfo carries no clock: the same crops, the same bytes
+            archive.writestr(zipfile.ZipInfo(name), data)
 
 
 def read_pack(path: Path) -> list[np.ndarray]:
