@@ -1,4 +1,4 @@
-"""PSNR of the shipped weights: ``python benchmarks/set5.py FOLDER... [--json FILE] [--weights NAME...]``.
+"""PSNR of the shipped weights: ``python -m benchmarks.set5 FOLDER... [--json FILE] [--weights NAME...]``.
 
 Protocol ``sr-y``: the truth is cropped to a multiple of the scale (top left), shrunk by the 8-bit MATLAB bicubic,
 enlarged, rounded to 8 bits, and compared on BT.601 luma (16 to 235) with ``scale`` border pixels left out; the mean is
@@ -21,12 +21,13 @@ from finesight.degrade.resize import resize_8bit
 from finesight.metrics.colour import luma
 from finesight.metrics.psnr import psnr
 
-__all__ = ["bicubic_scores", "network_scores", "scores"]
+__all__ = ["bicubic_scores", "network_scores", "picture", "scores"]
 
 Enlarge = Callable[[Tensor], Tensor]
 
 
-def _picture(path: Path) -> Tensor:
+def picture(path: Path) -> Tensor:
+    """A file as uint8 ``(1, 3, H, W)`` RGB."""
     import numpy as np
 
     pixels = np.asarray(Image.open(path).convert("RGB"))
@@ -37,7 +38,7 @@ def scores(folder: Path, scale: int, enlarge: Enlarge) -> Tensor:
     """PSNR-Y in dB of each picture in order of names; ``enlarge`` takes and gives uint8 ``(1, 3, H, W)``."""
     found = []
     for path in sorted(folder.glob("*.png")):
-        truth = _picture(path)
+        truth = picture(path)
         truth = truth[..., : truth.shape[-2] // scale * scale, : truth.shape[-1] // scale * scale]
         restored = enlarge(resize_8bit(truth, scale=1 / scale))
         found.append(psnr(luma(restored / 255), luma(truth / 255), border=scale))

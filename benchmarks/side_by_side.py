@@ -1,4 +1,4 @@
-"""Bicubic beside a model on one crop: ``python benchmarks/side_by_side.py INPUT OUTPUT --box LEFT TOP WIDTH HEIGHT``.
+"""Bicubic beside a model on one crop: ``python -m benchmarks.side_by_side INPUT OUTPUT --box LEFT TOP WIDTH HEIGHT``.
 
 The left half is Pillow's bicubic, the right half the model's answer, both of the same crop of the input.
 """

@@ -1,0 +1,60 @@
+"""The weights that ship: small enough, free, and as good as benchmarks/RESULTS.md says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import finesight
+from finesight.degrade.resize import resize
+from finesight.zoo.cards import WEIGHTS, catalog
+from tests.conftest import ROOT
+
+SHIPPED = [name for name, card in catalog().items() if card.packaged]
+RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+
+
+def test_they_are_the_ones_promised_and_small() -> None:
+    assert set(SHIPPED) == {"finesight-x2", "finesight-x3", "finesight-x4", "finesight-photo-x4"}
+    assert {path.name for path in WEIGHTS.iterdir()} == {catalog()[name].packaged for name in SHIPPED}
+    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 6_000_000
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_loads_offline_and_enlarges(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINESIGHT_OFFLINE", "1")
+    model = finesight.load(name)
+    scale = int(name[-1])
+    assert model.traits.scale == scale
+    picture = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 5), scale_factor=4, mode="bicubic").clamp(0, 1)
+    with torch.no_grad():
+        answer = model.network(picture)
+    assert answer.shape == (1, 3, 16 * scale, 20 * scale)
+    assert float((answer - resize(picture, scale=scale)).abs().mean()) < 0.03, "near bicubic on a smooth picture"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_recipe_is_the_one_in_the_repository(name: str) -> None:
+    from finesight.train.recipe import read_recipe
+
+    recorded = finesight.load(name).card.training["recipe"]
+    assert recorded == read_recipe(ROOT / "recipes" / f"{name}.yaml").model_dump(mode="json")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_set5_is_what_the_results_say(name: str, shared: Path) -> None:
+    from benchmarks.set5 import bicubic_scores, network_scores
+
+    row = re.search(rf"\| {name} \| ([\d.]+) \| ([\d.]+) \| \+([\d.]+) \|", RESULTS)
+    assert row is not None
+    scale = finesight.load(name).traits.scale
+    assert scale is not None
+    measured = float(network_scores(shared / "data" / "set5", name).mean())
+    floor = float(bicubic_scores(shared / "data" / "set5", scale).mean())
+    assert measured == pytest.approx(float(row[1]), abs=0.01)
+    assert floor == pytest.approx(float(row[2]), abs=0.01)
+    if name != "finesight-photo-x4":
+        assert measured - floor >= {2: 2.0, 3: 1.9, 4: 1.7}[scale], "the least that was promised"
