@@ -40,6 +40,12 @@ SHRUNK: dict[str, dict[str, Any]] = {
     "iconvsr": {"width": 64, "blocks": 1},
     "realbasicvsr": {"width": 8, "blocks": 1, "cleaning_blocks": 1},
     "tdan": {"width": 16, "blocks_before": 1, "blocks_after": 1},
+    "dic": {"width": 8, "blocks": 1, "landmark_width": 16, "steps": 2, "fusion_blocks": 1},
+    "light-cnn": {"width": 8},
+    "modified-vgg": {"width": 8},
+    "pggan": {"most_channels": 8, "latent": 8, "size": 32},
+    "ttsr-discriminator": {"width": 4, "hidden": 8},
+    "unet-discriminator": {"width": 8},
     "elan": {"width": 12, "blocks": 2},
     "glean": {"width": 8, "blocks": 1, "growth": 4, "style_channels": 8, "most_channels": 8},
     "liif-edsr": {"width": 8, "blocks": 2, "hidden": (16, 8)},
@@ -78,7 +84,7 @@ def weights(card: Card) -> dict[str, Tensor]:
     answer = {}
     for name, like in own.items():
         shape = tuple(like.shape)
-        if not like.is_floating_point():
+        if not like.is_floating_point() or not shape:
             answer[name] = torch.zeros(shape, dtype=like.dtype)
             continue
         role = "statistic" if name.endswith(("running_mean", "running_var")) else "parameter"

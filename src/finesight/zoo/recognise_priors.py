@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 
 from finesight.zoo.shapes import Arguments, Shapes, count, has, root
@@ -106,3 +107,31 @@ def glean(shapes: Shapes, _published: Set[str]) -> Arguments | None:
         "blocks": count(shapes, "encoder.0.0.body.", ".rdb1.conv1.weight"),
         "growth": shapes["encoder.0.0.body.0.rdb1.conv1.weight"][0],
     }
+
+
+def pggan(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """One output layer for each resolution from 4x4 on."""
+    if not has(shapes, "lod", "layer0.conv.weight", "output0.conv.weight"):
+        return None
+    layers = len([name for name in shapes if re.fullmatch(r"output\d+\.conv\.weight", name)])
+    return {"size": 2 * 2**layers, "latent": shapes["layer0.conv.weight"][1]}
+
+
+def light_cnn(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The discriminator; its linear layer tells the size of the picture."""
+    if not has(shapes, "features.0.filter.weight", "classifier.0.filter.weight"):
+        return None
+    found = light_cnn_features(
+        {name: shape for name, shape in shapes.items() if name.startswith("features.")}, _published
+    )
+    last = max(int(name.split(".")[1]) for name in shapes if name.startswith("features."))
+    cells = shapes["classifier.0.filter.weight"][1] // (shapes[f"features.{last}.filter.weight"][0] // 2)
+    return None if found is None else {**found, "size": 16 * root(cells)}
+
+
+def light_cnn_features(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The features alone."""
+    if "features.0.filter.weight" not in shapes or any(not name.startswith("features.") for name in shapes):
+        return None
+    doubled, inputs = shapes["features.0.filter.weight"][:2]
+    return {"inputs": inputs, "width": doubled // 2}
