@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from finesight.errors import ModelError
@@ -304,6 +306,10 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "cut plain": (lambda: torch_bytes(False)[:-100], "cut off"),
     "cut plain early": (lambda: torch_bytes(False)[:300], "cut off"),
     "a plain pickle": (lambda: pickle.dumps([1, 2], 2), "not one that torch.save wrote"),
+    "names that move the cursor": (
+        lambda: plain_file(pickle.dumps({"\x1b[2J\nx" * 300: 1}, 2)),
+        r"no named tensors, only: \[2J x \[2J x .*\.\.\.",
+    ),
     "no tensors": (lambda: plain_file(pickle.dumps({"epoch": 1}, 2)), "no named tensors, only: epoch"),
     "enormous header": (lambda: struct.pack("<Q", 2**40) + b"{" + bytes(600), "not a checkpoint"),
 }
@@ -371,3 +377,40 @@ def test_reading_imports_nothing_named_in_the_file(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
     assert done.stdout.strip() == "1", done.stderr
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    modern=st.booleans(),
+    changes=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=8),
+    end=st.one_of(st.none(), st.integers(1, 1 << 16)),
+)
+def test_damaged_files_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, modern: bool, changes: list[tuple[int, int]], end: int | None
+) -> None:
+    content = bytearray(FRAMEWORK[modern])
+    for place, value in changes:
+        content[place % len(content)] = value
+    file = tmp_path_factory.getbasetemp() / "damaged.pth"
+    file.write_bytes(content[: end % len(content) if end else None])
+    try:
+        found = read(file).tensors
+    except ModelError as error:
+        message, found = str(error), {}
+        one_line = "\n" not in message
+    else:
+        one_line = True
+    assert one_line
+    assert all(tensor.numel() < 1 << 20 for tensor in found.values())
+
+
+def _framework(modern: bool) -> bytes:
+    buffer = io.BytesIO()
+    with absent_framework() as classes:
+        content = {"state_dict": WEIGHTS, **framework_extras(classes)}
+        torch.save(content, buffer, _use_new_zipfile_serialization=modern)
+    return buffer.getvalue()
+
+
+FRAMEWORK = {modern: _framework(modern) for modern in (True, False)}

@@ -17,6 +17,7 @@ from torch import Tensor
 from finesight.errors import ModelError
 from finesight.zoo.archives import read_plain, read_tar, read_zip
 from finesight.zoo.content import find_tensors
+from finesight.zoo.tensors import printable
 
 __all__ = ["SUFFIXES", "Checkpoint", "read"]
 
@@ -57,7 +58,7 @@ def read(path: str | Path) -> Checkpoint:
     try:
         return _read(file, head)
     except ModelError as error:
-        raise ModelError(f"{file} cannot be used as weights: {error}.") from error
+        raise ModelError(f"{file} cannot be used as weights: {printable(str(error))}.") from error
     except MemoryError as error:
         raise ModelError(f"{file} cannot be used as weights: it needs more memory than there is.") from error
 
@@ -106,8 +107,11 @@ def _read_safetensors(file: Path) -> Checkpoint:
 
 
 def _is_npz(file: Path) -> bool:
-    with zipfile.ZipFile(file) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise ModelError(f"it is a broken or cut off zip archive ({error})") from error
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 

@@ -17,7 +17,7 @@ from finesight.models.table import NETWORKS, network_class
 from finesight.zoo.building import skeleton
 from finesight.zoo.recognise import RECOGNISERS
 from finesight.zoo.shapes import Ask
-from finesight.zoo.tensors import difference, namings
+from finesight.zoo.tensors import difference, namings, printable
 
 __all__ = ["Match", "match", "nearest_architectures"]
 
@@ -157,4 +157,4 @@ def nearest_architectures(tensors: Mapping[str, Tensor], *, number: int = 3) -> 
 def _some(names: set[str], number: int = 2) -> str:
     listed = sorted(names)
     more = f" and {len(listed) - number} more" if len(listed) > number else ""
-    return (", ".join(listed[:number]) or "nothing") + more
+    return (printable(", ".join(listed[:number])) or "nothing") + more

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from finesight.errors import ModelError
 
-__all__ = ["Difference", "Renames", "difference", "load_tensors", "namings", "strip_prefix"]
+__all__ = ["Difference", "Renames", "difference", "load_tensors", "namings", "printable", "strip_prefix"]
 
 Renames = Sequence[tuple[str, str]]
 """One published naming: (regular expression, replacement) pairs, all applied in order to every name by ``re.sub``."""
@@ -20,6 +20,12 @@ Renames = Sequence[tuple[str, str]]
 PREFIXES = ("module.", "generator_ema.", "generator.", "model.", "net_g.", "netG.", "network.")
 BESIDE = re.compile(r"^(step_counter$|discriminator\.|perceptual_loss\.|feature_loss\.|loss\.|criterion\.)")
 """What training codes keep in one dictionary with the network and what is no part of it."""
+
+
+def printable(text: str, *, most: int = 400) -> str:
+    """Words from a file on one line: nothing in them moves the cursor or fills the screen."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text[: most + 1])
+    return " ".join(line.split()) if len(line) <= most else " ".join(line[:most].split()) + " ..."
 
 
 def strip_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -69,7 +75,7 @@ class Difference:
     def __str__(self) -> str:
         listed = (("missing", self.missing), ("not expected", self.unknown), ("of another shape", self.shapes))
         return "; ".join(
-            f"{title}: {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+            f"{title}: {printable(', '.join(names[:3]))}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
             for title, names in listed
             if names
         )
