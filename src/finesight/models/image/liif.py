@@ -5,6 +5,8 @@ arXiv 2012.09161, section 3.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -143,12 +145,39 @@ class Liif(nn.Module):
         Returns:
             ``(N, Q, outputs)``, in the picture's own range, not clamped.
         """
+        return self.answer(self.look_up(features), coordinates, cell, chunk=chunk)
+
+    def look_up(self, features: Tensor) -> Tensor:
+        """The share of every feature pixel in the first layer, ``(N, H, W, hidden)``: once for many queries."""
+        first = self.imnet.first
+        weight = first.weight[:, : self.looked_up]
+        side = 3 if self.unfold else 1
+        kernel = weight.reshape(weight.shape[0], features.shape[1], side, side)
+        return F.conv2d(features, kernel, first.bias, padding=side // 2).permute(0, 2, 3, 1).contiguous()
+
+    def answer(
+        self,
+        looked_up: Tensor,
+        coordinates: Tensor,
+        cell: Tensor,
+        *,
+        chunk: int = QUERIES,
+        corner: tuple[int, int] = (0, 0),
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """``query`` from what ``look_up`` gave, also for a part of a picture.
+
+        Args:
+            looked_up: ``(N, H, W, hidden)``, of the picture, or of a part that holds the neighbours of all queries.
+            coordinates, cell, chunk: as of ``query``; positions and sizes in the whole picture.
+            corner: row and column in the whole picture at which the part begins.
+            size: height and width of the whole picture; default: ``looked_up`` is all of it.
+        """
         batch, count, _ = coordinates.shape
-        height, width = features.shape[-2:]
-        rows = self._looked_up(features)
+        size = size or (looked_up.shape[1], looked_up.shape[2])
         cell = cell.expand(batch, count, 2)
         portions = [
-            self._answer(rows, (height, width), positions, cells)
+            self._answer(looked_up, corner, size, positions, cells)
             for positions, cells in zip(coordinates.split(chunk, dim=1), cell.split(chunk, dim=1), strict=True)
         ]
         return torch.cat(portions, dim=1) * self.std.view(-1) + self.mean.view(-1)
@@ -166,26 +195,19 @@ class Liif(nn.Module):
         colours = self.query(self.encode(image), coordinates, cell, chunk=chunk)
         return colours.mT.reshape(image.shape[0], -1, height, width)
 
-    def _looked_up(self, features: Tensor) -> Tensor:
-        """The first layer's share of every feature pixel, ``(N * H * W, hidden)``."""
-        first = self.imnet.first
-        weight = first.weight[:, : self.looked_up]
-        side = 3 if self.unfold else 1
-        kernel = weight.reshape(weight.shape[0], features.shape[1], side, side)
-        rows = F.conv2d(features, kernel, first.bias, padding=side // 2)
-        return rows.permute(0, 2, 3, 1).reshape(-1, rows.shape[1])
-
-    def _answer(self, rows: Tensor, size: tuple[int, int], coordinates: Tensor, cell: Tensor) -> Tensor:
+    def _answer(
+        self, looked_up: Tensor, corner: tuple[int, int], size: tuple[int, int], coordinates: Tensor, cell: Tensor
+    ) -> Tensor:
         """Answer one portion of queries in normalised units, ``(N, Q, outputs)``."""
-        index, relative = self._neighbours(size, coordinates)  # (N, 4, Q), (N, 4, Q, 2)
+        index, relative = self._neighbours(size, coordinates)  # (N, 4, Q, 2) both
         numbers = relative
         if self.cell_decode:
             scaled = cell * cell.new_tensor(size)
             numbers = torch.cat((relative, scaled[:, None].expand_as(relative)), dim=-1)
         small = self.imnet.first.weight[:, self.looked_up :]
-        hidden = rows.index_select(0, index.flatten())
+        hidden = looked_up.flatten(0, 2).index_select(0, _places(index, corner, looked_up.shape))
         hidden = torch.addmm(hidden, numbers.flatten(0, 2).to(hidden.dtype), small.t())
-        predictions: Tensor = self.imnet.layers[1:](hidden).unflatten(0, index.shape)  # (N, 4, Q, outputs)
+        predictions: Tensor = self.imnet.layers[1:](hidden).unflatten(0, index.shape[:3])  # (N, 4, Q, outputs)
         if not self.local_ensemble:
             return predictions[:, 0].to(coordinates.dtype)
         area = relative.prod(dim=-1).abs() + 1e-9
@@ -193,19 +215,23 @@ class Liif(nn.Module):
         return (predictions * share[..., None]).sum(dim=1)
 
     def _neighbours(self, size: tuple[int, int], coordinates: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows each query looks up, ``(N, 4, Q)``, and its place from their centres in pixels, ``(N, 4, Q, 2)``."""
+        """Rows and columns that each query looks up, and its place from their centres in pixels, ``(N, 4, Q, 2)``."""
         pixels = coordinates.new_tensor(size)
         shifted = coordinates[:, None]
         if self.local_ensemble:
             corners = [[y / size[0] + NUDGE, x / size[1] + NUDGE] for y in (-1, 1) for x in (-1, 1)]
             shifted = (shifted + coordinates.new_tensor(corners)[:, None]).clamp(-1 + NUDGE, 1 - NUDGE)
-        nearest = (((shifted + 1) * pixels - 1) / 2).round().clamp(min=0).minimum(pixels - 1)
-        row, column = nearest.long().unbind(dim=-1)
+        nearest = (((shifted + 1) * pixels - 1) / 2).round().clamp(min=0).minimum(pixels - 1).long()
         axes = (axis_centres(length, dtype=coordinates.dtype, device=coordinates.device) for length in size)
-        centres = torch.stack([axis[at] for axis, at in zip(axes, (row, column), strict=True)], dim=-1)
-        relative = (coordinates[:, None] - centres) * pixels
-        picture = torch.arange(coordinates.shape[0], device=coordinates.device)[:, None, None]
-        return (picture * size[0] + row) * size[1] + column, relative
+        centres = torch.stack([axis[at] for axis, at in zip(axes, nearest.unbind(dim=-1), strict=True)], dim=-1)
+        return nearest, (coordinates[:, None] - centres) * pixels
+
+
+def _places(index: Tensor, corner: tuple[int, int], shape: Sequence[int]) -> Tensor:
+    """Rows and columns ``(N, 4, Q, 2)`` as places in ``(N * H * W)``, of the part that begins at ``corner``."""
+    row, column = (index - index.new_tensor(corner)).unbind(dim=-1)
+    picture = torch.arange(shape[0], device=index.device)[:, None, None]
+    return ((picture * shape[1] + row) * shape[2] + column).flatten()
 
 
 class LiifEdsr(Liif):
