@@ -114,9 +114,11 @@ class Cain(nn.Module):
         super().__init__()
         if padding < depth:
             raise SettingError(f"CAIN of depth {depth} needs a padding of at least {depth}, got {padding}.")
+        width = channels * 4**depth
+        if reduction > width:
+            raise SettingError(f"CAIN of {width} channels cannot reduce them by {reduction}.")
         self.depth = depth
         self.multiple = 2**padding
-        width = channels * 4**depth
         self.conv_first = nn.Conv2d(2 * width, width, 3, padding=1)
         self.body = nn.Sequential(*(AttentionGroup(width, blocks, kernel, reduction, norm) for _ in range(groups)))
         self.conv_last = nn.Conv2d(width, width, 3, padding=1)
