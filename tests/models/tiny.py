@@ -123,10 +123,35 @@ def _open_heads(network: nn.Module) -> None:
             tensor.fill_(0.5)
 
 
+def _lively(network: nn.Module) -> None:
+    """Weights of unit gain and statistics unlike a new network's, where published initial values let signals die."""
+    for name, tensor in network.state_dict().items():
+        if tensor.ndim > 1:
+            tensor.normal_(0, tensor[0].numel() ** -0.5)
+        elif name.endswith(("weight_u", "weight_v")):
+            tensor.div_(tensor.norm())
+        elif name.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5)
+        elif tensor.is_floating_point() and not name.endswith("weight"):
+            tensor.normal_(0, 0.1)
+
+
+def _with_hole(
+    network: nn.Module, batch: int, size: tuple[int, int], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """A picture and a mask with a box, 1 = hole, in another place for each picture."""
+    mask = torch.zeros(batch, 1, *size)
+    for number in range(batch):
+        top, left = size[0] // (4 + number), size[1] // (3 + number)
+        mask[number, :, top : top + max(1, size[0] // 3), left : left + max(1, size[1] // 3)] = 1
+    return torch.rand(batch, 3, *size, generator=generator), mask
+
+
 _SEVERAL = {"export": "slow, and BasicVSR++ and EDVR's features, exported below, hold the same layers"}
 _CLIPS = ((17, 23), (1, 6))
 _FIXED = ((128, 128),)
 _TRUNK = ((67, 75), (71, 64))
+_MASKED = {"halo": "it takes a mask as well: its own test measures it"}
 _MAPPING = {"halo": "its own test measures it, layer by layer: it answers with several"}
 
 TINY: dict[str, Tiny] = {
@@ -232,5 +257,33 @@ TINY: dict[str, Tiny] = {
         "ttsr",
         sizes=((9, 13), (7, 6)),
         exempt={"halo": "it takes a reference as well: its own test measures it"},
+    ),
+    "deepfillv1": Tiny(
+        {"channel_factor": 0.125, "decoder_factor": 0.125, "chunk": 5000},
+        "deepfillv1 generator",
+        sizes=((72, 80), (9, 13), (1, 6)),
+        inputs=_with_hole,
+        prepare=_lively,
+    ),
+    "deepfillv1-discriminators": Tiny(
+        {"size": 64, "local_size": 32, "widths": (4, 6, 8, 8), "local_widths": (4, 6, 8, 12)},
+        "deepfillv1 discriminators",
+        sizes=((64, 64),),
+        prepare=_lively,
+    ),
+    "deepfillv2": Tiny(
+        {"channel_factor": 0.125, "decoder_factor": 0.125, "chunk": 5000},
+        "deepfillv2 generator",
+        sizes=((72, 80), (9, 13), (1, 6)),
+        inputs=_with_hole,
+        prepare=_lively,
+    ),
+    "deepfillv2-discriminator": Tiny(
+        {"widths": (4, 6, 8, 8, 8, 8)},
+        "deepfillv2 discriminator",
+        sizes=((65, 128), (3, 9)),
+        inputs=_with_hole,
+        prepare=_lively,
+        exempt=_MASKED,
     ),
 }
