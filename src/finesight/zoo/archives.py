@@ -13,6 +13,7 @@ import os
 import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -22,13 +23,32 @@ from torch import Tensor
 from finesight.errors import ModelError
 from finesight.zoo.pickles import Storage, StorageType, read_pickle, rebuild_tensor
 
-__all__ = ["read_plain", "read_tar", "read_zip"]
+__all__ = ["BROKEN_ZIP", "read_plain", "read_tar", "read_zip", "zip_members"]
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 LOCAL_HEADER = (
     30  # bytes of a zip member's own header before its name; the lengths of name and extra field are its last two
 )
+
+
+BROKEN_ZIP = (zipfile.BadZipFile, OSError, ValueError, EOFError, RuntimeError, struct.error, zlib.error)
+"""What ``zipfile`` raises for archives that are damaged, encrypted or of a kind that nobody writes."""
+
+
+def zip_members(path: Path) -> list[str] | None:
+    """The names in a zip archive, ``None`` if the file is none.
+
+    Raises:
+        ModelError: it is a zip archive, but broken.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return None
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except BROKEN_ZIP as error:
+        raise ModelError(f"it is a broken or cut off zip archive ({error})") from error
 
 
 def _values(dtype: torch.dtype, count: Any, room: int) -> int:
@@ -53,7 +73,7 @@ def read_zip(path: Path) -> Any:
                 raise ModelError("it was written on a big-endian machine")
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             pickled = _stored(archive, members[pickles[0]], len(mapped))
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except BROKEN_ZIP as error:
         raise ModelError(f"it is a broken or cut off zip archive ({error})") from error
     storages: dict[str, Tensor] = {}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from finesight.errors import ModelError
-from finesight.zoo.archives import read_plain, read_tar, read_zip
+from finesight.zoo.archives import BROKEN_ZIP, read_plain, read_tar, read_zip, zip_members
 from finesight.zoo.content import find_tensors
 from finesight.zoo.tensors import printable
 
@@ -70,8 +69,9 @@ def _read(file: Path, head: bytes) -> Checkpoint:
         raise ModelError("it is a web page or a pointer, not weights; the download went wrong")
     if _is_safetensors(file, head):
         return _read_safetensors(file)
-    if zipfile.is_zipfile(file):
-        return _read_npz(file) if _is_npz(file) else Checkpoint(file, find_tensors(_read_zip(file)))
+    if (members := zip_members(file)) is not None:
+        numpy = bool(members) and all(name.endswith(".npy") for name in members)
+        return _read_npz(file) if numpy else Checkpoint(file, find_tensors(_read_zip(file)))
     if head[257:262] == b"ustar" or (head[:8] in (b"storages", b"sys_info", b"pickle\0\0") and len(head) == 512):
         return Checkpoint(file, find_tensors(read_tar(file)))
     if head.startswith(b"PK\x03\x04"):
@@ -106,20 +106,11 @@ def _read_safetensors(file: Path) -> Checkpoint:
     return Checkpoint(file, tensors, metadata.get("architecture", "").strip('"'), arguments, card)
 
 
-def _is_npz(file: Path) -> bool:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise ModelError(f"it is a broken or cut off zip archive ({error})") from error
-    return bool(names) and all(name.endswith(".npy") for name in names)
-
-
 def _read_npz(file: Path) -> Checkpoint:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return Checkpoint(file, find_tensors({name: arrays[name] for name in arrays.files}))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except BROKEN_ZIP as error:
         raise ModelError(f"it is not a NumPy archive of plain numbers ({error})") from error
 
 
