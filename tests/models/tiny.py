@@ -258,6 +258,23 @@ TINY: dict[str, Tiny] = {
         sizes=((9, 13), (7, 6)),
         exempt={"halo": "it takes a reference as well: its own test measures it"},
     ),
+    "aot-gan": Tiny(
+        {"width": 4, "blocks": 1, "rates": (1, 2)},
+        "aot-gan generator",
+        sizes=((17, 23), (1, 6), (36, 12)),
+        inputs=_with_hole,
+        prepare=_lively,
+    ),
+    "aot-gan-discriminator": Tiny(
+        {"width": 4},
+        "aot-gan discriminator",
+        sizes=((40, 33),),
+        prepare=_lively,
+        exempt={
+            "sizes": "its last two convolutions lose a row and a column each: its own test counts them",
+            "halo": "its own test measures it, shifted by these",
+        },
+    ),
     "deepfillv1": Tiny(
         {"channel_factor": 0.125, "decoder_factor": 0.125, "chunk": 5000},
         "deepfillv1 generator",

@@ -56,6 +56,8 @@ NETWORKS: dict[str, str] = {
     "toflow-interpolation": "finesight.models.interpolation.toflow:ToFlowInterpolation",
     "cain": "finesight.models.interpolation.cain:Cain",
     "flavr": "finesight.models.interpolation.flavr:Flavr",
+    "aot-gan": "finesight.models.inpainting.aot_gan:AotGan",
+    "aot-gan-discriminator": "finesight.models.inpainting.aot_gan:AotGanDiscriminator",
     "deepfillv1": "finesight.models.inpainting.deepfillv1:DeepFillV1",
     "deepfillv1-discriminators": "finesight.models.inpainting.deepfillv1:DeepFillV1Discriminators",
     "deepfillv2": "finesight.models.inpainting.deepfillv2:DeepFillV2",

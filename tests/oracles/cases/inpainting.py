@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from finesight.models.inpainting.aot_gan import AotBlock, AotGan, AotGanDiscriminator
 from finesight.models.inpainting.deepfill import AttentionNeck, DeepFill
 from finesight.models.inpainting.deepfillv1 import DeepFillV1, DeepFillV1Discriminators
 from finesight.models.inpainting.deepfillv2 import DeepFillV2, DeepFillV2Discriminator
@@ -136,6 +137,27 @@ def deepfillv2_discriminator(oracle: Oracle) -> Answers:
     return {"pred": network.judge(oracle.inputs["x"])}
 
 
+def aot_block(oracle: Oracle) -> Answers:
+    names = {"in_channels": "width", "dilation_rates": "rates"}
+    return {"output": oracle.filled(AotBlock(**arguments(oracle.config, names)))(oracle.inputs["x"])}
+
+
+def aot_generator(oracle: Oracle) -> Answers:
+    names = {"dilation_rates": "rates", "num_aotblock": "blocks", "mid_channels": ""}
+    with uninitialised():
+        network = AotGan(**arguments(oracle.config, names))
+    oracle.filled(network)
+    masked, mask = oracle.inputs["masked_img"], oracle.inputs["mask"]
+    (answer,) = network.complete(masked, mask)
+    return {"fake_res": answer, "fake_img": composed(answer, masked + mask, mask)}
+
+
+def aot_discriminator(oracle: Oracle) -> Answers:
+    with uninitialised():
+        network = AotGanDiscriminator(**arguments(oracle.config, {}))
+    return {"pred": oracle.filled(network)(unit(oracle.inputs["image"], flip=False))}
+
+
 CASES: dict[str, Case] = {
     "gated convolution": Case(gated),
     "partial convolution": Case(partial_convolution),
@@ -147,4 +169,7 @@ CASES: dict[str, Case] = {
     "deepfillv2 generator": Case(partial(deepfill, DeepFillV2)),
     "deepfillv1 discriminators": Case(deepfillv1_discriminators),
     "deepfillv2 discriminator": Case(deepfillv2_discriminator),
+    "aot block": Case(aot_block),
+    "aot-gan generator": Case(aot_generator, tolerance=3e-5),  # the published float32 differs by 2.3e-5 from float64
+    "aot-gan discriminator": Case(aot_discriminator),
 }
