@@ -288,6 +288,14 @@ TINY: dict[str, Tiny] = {
         sizes=((64, 64),),
         prepare=_lively,
     ),
+    "global-local": Tiny({"width": 4}, "global-local generator", inputs=_with_hole, prepare=_lively, exempt=_MASKED),
+    "global-local-discriminators": Tiny(
+        {"size": 32, "local_size": 16, "widths": (4, 6, 8), "local_widths": (4, 6), "hidden": 8},
+        "global-local discriminators",
+        sizes=((32, 32),),
+        prepare=_lively,
+    ),
+    "pconv": Tiny({"levels": 3, "width": 4}, "pconv generator", inputs=_with_hole, prepare=_lively, exempt=_MASKED),
     "deepfillv2": Tiny(
         {"channel_factor": 0.125, "decoder_factor": 0.125, "chunk": 5000},
         "deepfillv2 generator",

@@ -62,6 +62,9 @@ NETWORKS: dict[str, str] = {
     "deepfillv1-discriminators": "finesight.models.inpainting.deepfillv1:DeepFillV1Discriminators",
     "deepfillv2": "finesight.models.inpainting.deepfillv2:DeepFillV2",
     "deepfillv2-discriminator": "finesight.models.inpainting.deepfillv2:DeepFillV2Discriminator",
+    "global-local": "finesight.models.inpainting.global_local:GlobalLocal",
+    "global-local-discriminators": "finesight.models.inpainting.global_local:GlobalLocalDiscriminators",
+    "pconv": "finesight.models.inpainting.pconv:PConv",
 }
 
 

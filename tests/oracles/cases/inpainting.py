@@ -14,6 +14,8 @@ from finesight.models.inpainting.aot_gan import AotBlock, AotGan, AotGanDiscrimi
 from finesight.models.inpainting.deepfill import AttentionNeck, DeepFill
 from finesight.models.inpainting.deepfillv1 import DeepFillV1, DeepFillV1Discriminators
 from finesight.models.inpainting.deepfillv2 import DeepFillV2, DeepFillV2Discriminator
+from finesight.models.inpainting.global_local import GlobalLocal, GlobalLocalDiscriminators
+from finesight.models.inpainting.pconv import PConv
 from finesight.nn.construct import uninitialised
 from finesight.nn.contextual_attention import ContextualAttention
 from finesight.nn.gated_conv import Activation, GatedConv2d
@@ -158,6 +160,38 @@ def aot_discriminator(oracle: Oracle) -> Answers:
     return {"pred": oracle.filled(network)(unit(oracle.inputs["image"], flip=False))}
 
 
+def pconv(oracle: Oracle) -> Answers:
+    config = {"num_layers": 7} | oracle.config
+    with uninitialised():
+        network = PConv(**arguments(config, {"num_layers": "levels"}))
+    oracle.filled(network)
+    masked, mask = oracle.inputs["masked_img"], oracle.inputs["mask"]
+    answer, valid = network.complete_with_validity(masked, mask)
+    return {"fake_res": answer, "final_mask": valid, "fake_img": composed(answer, masked, mask)}
+
+
+def global_local(oracle: Oracle) -> Answers:
+    config = dict(oracle.config)
+    norm: Any = {"BN": "batch", "SyncBN": "batch", None: None}[config.pop("norm", "BN")]
+    output: Any = {"clip": "clamp", "sigmoid": "sigmoid"}[config.pop("out_act", "clip")]
+    with uninitialised():
+        network = GlobalLocal(**arguments(config, {}), norm=norm, output=output)
+    oracle.filled(network)
+    masked, mask = oracle.inputs["masked_img"], oracle.inputs["mask"]
+    (answer,) = network.complete(masked, mask)
+    return {"fake_res": answer, "fake_img": composed(answer, masked, mask)}
+
+
+def global_local_discriminators(oracle: Oracle) -> Answers:
+    names = {"global_size": "size", "local_size": "local_size"}
+    with uninitialised():
+        network = GlobalLocalDiscriminators(**arguments(oracle.config, names))
+    oracle.filled(network)
+    pictures = unit(oracle.inputs["image"]), unit(oracle.inputs["local"])
+    whole, local = network.features(*pictures)
+    return {"pred": network(*pictures)[:, None], "global_feat": whole, "local_feat": local}
+
+
 CASES: dict[str, Case] = {
     "gated convolution": Case(gated),
     "partial convolution": Case(partial_convolution),
@@ -172,4 +206,7 @@ CASES: dict[str, Case] = {
     "aot block": Case(aot_block),
     "aot-gan generator": Case(aot_generator, tolerance=3e-5),  # the published float32 differs by 2.3e-5 from float64
     "aot-gan discriminator": Case(aot_discriminator),
+    "pconv generator": Case(pconv),
+    "global-local generator": Case(global_local),
+    "global-local discriminators": Case(global_local_discriminators),
 }
