@@ -30,6 +30,11 @@ class Cancel:
         """Ask the work to stop at its next unit."""
         self._event.set()
 
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._event.is_set()
+
     def check(self) -> None:
         """Raise ``CancelledError`` if somebody asked to stop."""
         if self._event.is_set():

@@ -101,11 +101,24 @@ def test_killed_and_resumed_equals_uninterrupted(pack: Path, tmp_path: Path) -> 
 
 def test_a_state_of_another_recipe_is_refused(pack: Path, tmp_path: Path) -> None:
     train(with_settings(content(pack)), tmp_path, stop_after=2)
+    before = (tmp_path / "recipe.json").read_bytes()
     with pytest.raises(InputError, match="other settings"):
         train(with_settings(content(pack, seed=1)), tmp_path)
+    assert (tmp_path / "recipe.json").read_bytes() == before
     (tmp_path / "state.pt").write_bytes(b"broken")
     with pytest.raises(InputError, match="not a training state"):
         train(with_settings(content(pack)), tmp_path)
+
+
+def test_training_leaves_global_chance_alone(pack: Path, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    train(with_settings(content(pack)), tmp_path, stop_after=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_device_that_is_not_there(pack: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="abacus"):
+        train(with_settings(content(pack)), tmp_path, device="abacus")
 
 
 def test_cancelling_saves_the_state(pack: Path, tmp_path: Path) -> None:

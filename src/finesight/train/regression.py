@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from finesight.data.crops import CropPairs
 from finesight.degrade.first_order import FirstOrder
-from finesight.errors import CalculationError
+from finesight.errors import CalculationError, SettingError
 from finesight.losses import pixel
 from finesight.models.table import network_class
 from finesight.progress import Cancel, Progress, silent
 from finesight.train.recipe import Recipe
 from finesight.train.start import build_network, start_from
-from finesight.train.state import Average, State, load_state, save_state, save_weights
+from finesight.train.state import Average, State, load_state, save_state, save_weights, write_text
 
 __all__ = ["learning_rate", "train"]
 
@@ -95,73 +95,97 @@ def train(
         InputError, OutputError, SettingError: data, folder or recipe cannot be used.
         CalculationError: the loss stays NaN or infinite.
     """
-    where = torch.device(device)
-    torch.manual_seed(recipe.seed)  # initial weights; the caller's process is the run
-    network = build_network(network_class(recipe.network.architecture), recipe.network.arguments)
-    if recipe.network.start_from:
-        start_from(network, Path(recipe.network.start_from).expanduser())
-    network = network.to(where, memory_format=torch.channels_last)
-    settings = recipe.optimizer
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, betas=settings.betas, fused=True)
-    state = State(network, optimizer, Average(network, recipe.average))
-    pairs = _pairs(recipe, network.traits.scale)
-    resolved = recipe.model_dump_json(indent=1)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.json").write_text(resolved + "\n", encoding="utf-8")
-    if (folder / "state.pt").exists():
-        load_state(state, folder / "state.pt", recipe=resolved)
+    where = _device(device)
+    state, pairs = _begin(recipe, folder, where)
     last = min(recipe.steps, state.step + (stop_after or recipe.steps))
-    total, bad, started = 0.0, 0, time.perf_counter()
-    network.train()
+    losses: list[float] = []
+    bad, started = 0, time.perf_counter()
     while state.step < last:
-        step = state.step
-        low, high = (part.to(where) for part in pairs.batch(step, recipe.data.batch))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, step)
-        reduced = recipe.precision == "bfloat16" and step < recipe.steps - recipe.float32_steps
-        with torch.autocast(where.type, torch.bfloat16, enabled=reduced):
-            restored = network(low.contiguous(memory_format=torch.channels_last))
-        loss = _loss(recipe.loss, restored.float(), high)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        if torch.isfinite(norm):
-            optimizer.step()
-            state.average.update(network, step)
-            bad, total = 0, total + float(loss.detach())
-        else:  # the step is left out, as if the batch had not been drawn
+        low, high = (part.to(where) for part in pairs.batch(state.step, recipe.data.batch))
+        loss = _step(state, recipe, low, high)
+        state.step += 1
+        if loss is None:  # the step is left out, as if the batch had not been drawn
             bad += 1
             if bad >= _BAD_STEPS:
                 raise CalculationError(
-                    f"The gradient was not finite for {bad} steps up to step {step}. Lower the learning rate."
+                    f"The gradient was not finite for {bad} steps up to step {state.step}. Lower the learning rate."
                 )
-        state.step += 1
+        else:
+            bad = 0
+            losses.append(loss)
         if state.step % recipe.validate_every == 0 or state.step == last:
             decibels = validate(state.average.network, pairs, where)
-            _log(folder / "log.csv", state.step, total / recipe.validate_every, decibels, time.perf_counter() - started)
-            progress(
-                state.step, recipe.steps, f"validation {decibels:.2f} dB, loss {total / recipe.validate_every:.5f}"
-            )
-            total = 0.0
-        if state.step % recipe.save_every == 0 or state.step == last:
-            save_state(state, folder / "state.pt", recipe=resolved)
+            mean = sum(losses) / max(len(losses), 1)
+            losses.clear()
+            _log(folder / "log.csv", state.step, mean, decibels, time.perf_counter() - started)
+            progress(state.step, recipe.steps, f"validation {decibels:.2f} dB, loss {mean:.5f}")
+        stopping = cancel is not None and cancel.asked
+        if state.step % recipe.save_every == 0 or state.step == last or stopping:
+            save_state(state, folder / "state.pt", recipe=_resolved(recipe))
         if cancel is not None:
-            try:
-                cancel.check()
-            except Exception:
-                save_state(state, folder / "state.pt", recipe=resolved)
-                raise
-    if state.step < recipe.steps:
+            cancel.check()
+    return _finish(state, recipe, folder, where) if state.step == recipe.steps else None
+
+
+def _device(name: str) -> torch.device:
+    try:
+        where = torch.device(name)
+        torch.empty(1, device=where)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingError(f"The device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
+    return where
+
+
+def _resolved(recipe: Recipe) -> str:
+    return recipe.model_dump_json(indent=1)
+
+
+def _begin(recipe: Recipe, folder: Path, where: torch.device) -> tuple[State, CropPairs]:
+    """The run as it was left in ``folder``, or a new one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = build_network(network_class(recipe.network.architecture), recipe.network.arguments)
+    if recipe.network.start_from:
+        start_from(network, Path(recipe.network.start_from).expanduser())
+    network = network.to(where, memory_format=torch.channels_last).train()
+    optimizer = torch.optim.Adam(
+        network.parameters(), lr=recipe.optimizer.learning_rate, betas=recipe.optimizer.betas, fused=True
+    )
+    state = State(network, optimizer, Average(network, recipe.average))
+    pairs = _pairs(recipe, network.traits.scale)
+    if (folder / "state.pt").exists():
+        load_state(state, folder / "state.pt", recipe=_resolved(recipe))
+    write_text(folder / "recipe.json", _resolved(recipe) + "\n")
+    return state, pairs
+
+
+def _step(state: State, recipe: Recipe, low: Tensor, high: Tensor) -> float | None:
+    """One optimizer step: the loss, or ``None`` when the gradient was not finite and nothing was changed."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(recipe, state.step)
+    reduced = recipe.precision == "bfloat16" and state.step < recipe.steps - recipe.float32_steps
+    with torch.autocast(low.device.type, torch.bfloat16, enabled=reduced):
+        restored = state.network(low.contiguous(memory_format=torch.channels_last))
+    loss = _loss(recipe.loss, restored.float(), high)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), recipe.optimizer.clip)
+    if not torch.isfinite(norm):
         return None
+    state.optimizer.step()
+    state.average.update(state.network, state.step)
+    return float(loss.detach())
+
+
+def _finish(state: State, recipe: Recipe, folder: Path, where: torch.device) -> Path:
+    """Write the averaged weights."""
     weights = folder / f"{recipe.name}.safetensors"
-    card = {
-        "recipe": recipe.model_dump(mode="json"),
-        "steps": recipe.steps,
-        "device": where.type,
-    }
-    arguments = dict(recipe.network.arguments)
     save_weights(
-        state.average.network, weights, architecture=recipe.network.architecture, arguments=arguments, card=card
+        state.average.network,
+        weights,
+        architecture=recipe.network.architecture,
+        arguments=dict(recipe.network.arguments),
+        card={"recipe": recipe.model_dump(mode="json"), "steps": recipe.steps, "device": where.type},
     )
     return weights
 

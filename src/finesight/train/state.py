@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from finesight.errors import InputError, OutputError
 
-__all__ = ["Average", "State", "load_state", "save_state", "save_weights"]
+__all__ = ["Average", "State", "load_state", "save_state", "save_weights", "write_text"]
 
 
 class Average:
@@ -64,6 +64,15 @@ def _replace(write: Any, path: Path) -> None:
         raise OutputError(f"{path} cannot be written: {error}. The file that was there before is unchanged.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    _replace(lambda temporary: temporary.write_text(text, encoding="utf-8"), path)
 
 
 def save_state(state: State, path: Path, *, recipe: str) -> None:
