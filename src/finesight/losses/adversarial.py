@@ -16,6 +16,9 @@ __all__ = [
     "discriminator_loss",
     "generator_loss",
     "gradient_penalty",
+    "mask_discriminator_loss",
+    "mask_generator_loss",
+    "mask_target",
     "r1_penalty",
     "relativistic_discriminator_loss",
     "relativistic_generator_loss",
@@ -119,3 +122,52 @@ def r1_penalty(logits: Tensor, real: Tensor) -> Tensor:
     (slope,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
     penalty: Tensor = slope.square().flatten(1).sum(1).mean()
     return penalty
+
+
+def mask_target(mask: Tensor, *, kernel: int = 71, sigma: float = 10.0) -> Tensor:
+    """What AOT-GAN's discriminator should answer on a filled picture: the mask, blurred (Zeng et al., section 3.3).
+
+    Args:
+        mask: ``(N, 1, H, W)``, 1 = hole.
+        kernel: side of the Gaussian, odd; zero padding.
+        sigma: its deviation in pixels.
+    """
+    if kernel < 1 or kernel % 2 == 0 or sigma <= 0:
+        raise SettingError(f"mask_target: expected an odd kernel and a positive sigma, got {kernel} and {sigma}")
+    place = torch.arange(kernel, dtype=mask.dtype, device=mask.device) - kernel // 2
+    weight = torch.exp(-place.square() / (2 * sigma**2))
+    weight = weight / weight.sum()
+    down = F.conv2d(mask, weight.view(1, 1, -1, 1), padding=(kernel // 2, 0))
+    return F.conv2d(down, weight.view(1, 1, 1, -1), padding=(0, kernel // 2))
+
+
+def _at_mask(logits: Tensor, mask: Tensor) -> Tensor:
+    return F.interpolate(logits, size=mask.shape[-2:], mode="bilinear", align_corners=True)
+
+
+def mask_discriminator_loss(logits: Tensor, mask: Tensor, *, real: bool) -> Tensor:
+    """AOT-GAN's loss of a discriminator that draws the mask: least squares to 1 on real pictures, to ``mask_target`` on
+    filled ones, as the published code has it.
+
+    Args:
+        logits: ``(N, 1, h, w)``, enlarged to the mask's size with aligned corners.
+        mask: ``(N, 1, H, W)``, 1 = hole.
+        real: whether the logits are of real pictures.
+    """
+    target = torch.ones_like(mask) if real else mask_target(mask)
+    return (_at_mask(logits, mask) - target).square().mean()
+
+
+def mask_generator_loss(fake: Tensor, mask: Tensor, *, weighted: bool = False) -> Tensor:
+    """AOT-GAN's loss of a generator: least squares to 1 on its pictures.
+
+    Args:
+        fake: logits ``(N, 1, h, w)`` with gradient.
+        mask: ``(N, 1, H, W)``, 1 = hole.
+        weighted: only inside the hole, as the paper describes. The published code multiplies by ``mask / mean(mask)``
+            after the mean has been taken, where it cancels.
+    """
+    error = (_at_mask(fake, mask) - 1).square()
+    if not weighted:
+        return error.mean()
+    return (error * mask).sum() / mask.sum().clamp(min=1e-12)

@@ -10,12 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from finesight.losses import adversarial, perceptual, pixel
+from finesight.metrics import psnr, ssim
 from finesight.models.inpainting.aot_gan import AotBlock, AotGan, AotGanDiscriminator
 from finesight.models.inpainting.deepfill import AttentionNeck, DeepFill
 from finesight.models.inpainting.deepfillv1 import DeepFillV1, DeepFillV1Discriminators
 from finesight.models.inpainting.deepfillv2 import DeepFillV2, DeepFillV2Discriminator
 from finesight.models.inpainting.global_local import GlobalLocal, GlobalLocalDiscriminators
 from finesight.models.inpainting.pconv import PConv
+from finesight.models.quality.vgg import Vgg, vgg_layers
 from finesight.nn.construct import uninitialised
 from finesight.nn.contextual_attention import ContextualAttention
 from finesight.nn.gated_conv import Activation, GatedConv2d
@@ -192,6 +195,86 @@ def global_local_discriminators(oracle: Oracle) -> Answers:
     return {"pred": network(*pictures)[:, None], "global_feat": whole, "local_feat": local}
 
 
+def losses(oracle: Oracle) -> Answers:
+    pred, gt, mask = (oracle.inputs[name] for name in ("pred", "gt", "mask"))
+    logits, patches = oracle.inputs["logits"], oracle.inputs["patch_logits"]
+    weight = oracle.config["gan_loss_weight"]
+    answers: dict[str, Tensor] = {
+        "l1_hole": pixel.l1(pred, gt, mask),
+        "l1_valid": pixel.l1(pred, gt, 1 - mask),
+        "l1_plain": pixel.l1(pred, gt),
+        "l1_hole_samplewise": pixel.l1(pred, gt, mask, reduction="sample-mean"),
+        "tv": pixel.total_variation(pred, mask),
+        "mse_hole": pixel.mse(pred, gt, mask),
+        "charbonnier_hole": pixel.charbonnier(pred, gt, mask),
+        "smgan_disc_real": adversarial.mask_discriminator_loss(patches, mask, real=True),
+        "smgan_disc_fake": adversarial.mask_discriminator_loss(patches, mask, real=False),
+        "smgan_gen": weight * adversarial.mask_generator_loss(patches, mask),
+        "blurred_mask": adversarial.mask_target(mask),
+        "disc_shift": adversarial.shift_penalty(logits, weight=1),
+    }
+    kinds: tuple[adversarial.Adversarial, ...] = ("vanilla", "lsgan", "wgan", "hinge")
+    for kind in kinds:
+        answers |= {
+            f"{kind}_disc_real": adversarial.discriminator_loss(logits, kind, real=True),
+            f"{kind}_disc_fake": adversarial.discriminator_loss(logits, kind, real=False),
+            f"{kind}_gen": weight * adversarial.generator_loss(logits, kind),
+        }
+    return answers
+
+
+def penalty(oracle: Oracle) -> Answers:
+    """The critic is made from its description, such as ``Conv2d(3,4,3,stride 2,pad 1), ELU, Flatten, Linear(.,1)``."""
+    first = oracle.tensors()["0.weight"]
+    features = oracle.tensors()["3.weight"].shape[1]
+    stride, padding = (int(oracle.config["net"].split(word)[1][0]) for word in ("stride ", "pad "))
+    critic = nn.Sequential(
+        nn.Conv2d(first.shape[1], len(first), first.shape[2], stride, padding),
+        nn.ELU(),
+        nn.Flatten(),
+        nn.Linear(features, 1),
+    )
+    oracle.filled(critic)
+    real, fake, mask = (oracle.inputs[name] for name in ("real", "fake", "mask"))
+    alpha = oracle.inputs["alpha"].view(-1, 1, 1, 1)
+    return {
+        "masked": adversarial.gradient_penalty(critic, real, fake, alpha, mask),
+        "unmasked": adversarial.gradient_penalty(critic, real, fake, alpha),
+    }
+
+
+def perceptual_losses(oracle: Oracle) -> Answers:
+    config = oracle.config
+    depth = {"vgg16": 16, "vgg19": 19}[config["vgg"]]
+    names = vgg_layers(depth)  # type: ignore[arg-type]
+    layers = {names[int(index)]: float(value) for index, value in config["layer_weights"].items()}
+    styles = {
+        names[int(index)]: float(value)
+        for index, value in (config.get("layer_weights_style") or config["layer_weights"]).items()
+    }
+    network = oracle.filled(Vgg(depth, layers=list(layers | styles)))  # type: ignore[arg-type]
+    restored, truth = (network((oracle.inputs[name] + 1) / 2) for name in ("pred", "gt"))
+    answers = {
+        "percep": config["perceptual_weight"] * perceptual.perceptual(restored, truth, layers),
+        "style": config["style_weight"] * perceptual.style(restored, truth, styles),
+    }
+    return answers | {f"feat{names.index(name)}": restored[name].mean((2, 3)) for name in layers}
+
+
+def metrics(oracle: Oracle) -> Answers:
+    gt, raw, mask = (oracle.inputs[name] for name in ("gt", "fake_res", "mask"))
+    filled = composed(raw, gt, mask)
+    pictures = [((picture.clamp(-1, 1) + 1) * 127.5).round() for picture in (filled, gt)]
+    scores = [picture.double() / 255 for picture in pictures]
+    return {
+        "l1_hole": pixel.l1(raw, gt, mask),
+        "l1_whole": pixel.l1(filled, gt),
+        "psnr": psnr(*scores).mean(),
+        "ssim": ssim(*scores).mean(),
+        "fake_u8": pictures[0][0].flip(0).permute(1, 2, 0),
+    }
+
+
 CASES: dict[str, Case] = {
     "gated convolution": Case(gated),
     "partial convolution": Case(partial_convolution),
@@ -209,4 +292,8 @@ CASES: dict[str, Case] = {
     "pconv generator": Case(pconv),
     "global-local generator": Case(global_local),
     "global-local discriminators": Case(global_local_discriminators),
+    "inpainting losses": Case(losses),
+    "wgan gradient penalty": Case(penalty, gradient=True),
+    "perceptual and style loss": Case(perceptual_losses),
+    "inpainting metrics": Case(metrics),
 }
