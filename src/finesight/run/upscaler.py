@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from finesight.errors import InputError, ModelError, SettingError
+from finesight.errors import InputError, ModelError, SettingError, nearest
 from finesight.media.picture import Picture
 from finesight.progress import Cancel, Progress, silent
-from finesight.run.budget import Budget, bytes_per_pixel
-from finesight.run.canvas import ResizeSink
 from finesight.run.choose import DEFAULT_SCALE, LARGEST_SCALE, chain_of_scales, check_scale, choose_models
-from finesight.run.compute import Computer
 from finesight.run.devices import find_device
 from finesight.run.engines import Engine, Precision
-from finesight.run.engines.torch import TorchNetwork
 from finesight.run.kinds import AnyPicture, as_picture
-from finesight.run.report import Report
-from finesight.run.seams import Seam, find_seam
-from finesight.run.stage import Stage, plan_stage, run_stage
+from finesight.run.memory import parse_bytes
+from finesight.run.report import Estimate, Report
+from finesight.run.seams import find_seam
+from finesight.run.work import Networks, Settings, Work, estimate
 from finesight.zoo.model import Model
 
 __all__ = ["Upscaler", "upscale"]
 
-
-@dataclass(slots=True)
-class _Ready:
-    """One network on the device, with its measured memory."""
-
-    name: str
-    computer: Computer
-    per_pixel: float
+Choice = TypeVar("Choice")
 
 
 class Upscaler:
@@ -71,12 +59,18 @@ class Upscaler:
         wrap: bool = False,
         tile: int | None = None,
     ) -> None:
-        self.device = find_device(device)
-        self.memory, self.exact, self.wrap, self.tile = memory, exact, wrap, tile
-        self.precision, self.engine = precision, engine
+        settings = Settings(
+            device=find_device(device),
+            memory=None if memory is None else parse_bytes(memory),
+            precision=_one_of("precision", precision, get_args(Precision)),
+            engine=_one_of("engine", engine, get_args(Engine)),
+            exact=exact,
+            wrap=wrap,
+            tile=tile,
+        )
         self._model = model
         self._loaded: dict[str, Model] = {}
-        self._ready: dict[str, _Ready] = {}
+        self._networks = Networks(settings)
 
     def __call__(
         self,
@@ -107,14 +101,14 @@ class Upscaler:
         began = time.perf_counter()
         scale, (height, width) = self._size(picture, scale, size)
         models = self.models(scale, picture.format)
-        work = _Work(self, [self._prepare(m) for m in models], (height, width), progress, cancel)
-        if picture.alpha is None or picture.alpha.min() == picture.alpha.max():
+        planes = 1 + _varies(picture.alpha)
+        work = Work(self._networks, models, (height, width), planes=planes, progress=progress, cancel=cancel)
+        if picture.alpha is None or planes == 1:
             colours = work.plane(picture.pixels)
             alpha = None if picture.alpha is None else np.full((height, width), picture.alpha[0, 0])
         else:
             from finesight.media.alpha import bleed
 
-            work.planes = 2
             colours = work.plane(bleed(picture).pixels)
             alpha = work.plane(picture.alpha[:, :, None])[:, :, 0]
         result = picture.replace(pixels=colours, alpha=alpha)
@@ -123,6 +117,17 @@ class Upscaler:
             stage = work.stages[len(models) - 1]
             seam = find_seam(colours, stage.plan, stage.view.pixels.shape[:2], frame=stage.view.top)
         return result, work.report(scale, time.perf_counter() - began, seam)
+
+    def estimate(
+        self, picture: Picture, scale: float | None = None, *, size: tuple[int, int] | None = None
+    ) -> Estimate:
+        """What enlarging ``picture`` would take, from a short probe on it; arguments as for calling.
+
+        Reading and writing files is not counted.
+        """
+        scale, target = self._size(picture, scale, size)
+        models = self.models(scale, picture.format)
+        return estimate(Work(self._networks, models, target, planes=1 + _varies(picture.alpha)), picture)
 
     def _size(
         self, picture: Picture, scale: float | None, size: tuple[int, int] | None
@@ -178,110 +183,16 @@ class Upscaler:
             self._loaded[key] = load(key)
         return self._loaded[key]
 
-    def _prepare(self, model: Model) -> _Ready:
-        key = model.card.name or f"{type(model.network).__name__}@{id(model.network):x}"
-        if key not in self._ready:
-            prepared = TorchNetwork(model.network, self.device)
-            self._ready[key] = _Ready(key, Computer(prepared, model.traits), bytes_per_pixel(prepared))
-        return self._ready[key]
+
+def _varies(alpha: np.ndarray | None) -> bool:
+    return alpha is not None and bool(alpha.min() != alpha.max())
 
 
-class _Work:
-    """One picture on its way through its networks."""
-
-    def __init__(
-        self,
-        settings: Upscaler,
-        networks: Sequence[_Ready],
-        size: tuple[int, int],
-        progress: Progress,
-        cancel: Cancel | None,
-    ) -> None:
-        self.settings, self.networks, self.size = settings, networks, size
-        self.progress, self.cancel = progress, cancel
-        self.planes = 1
-        self.stages: list[Stage] = []
-        self.budget: Budget | None = None
-        self._done = 0
-        for network in networks:
-            network.computer.notes.clear()
-
-    def plane(self, pixels: np.ndarray) -> np.ndarray:
-        """Colour or alpha ``(H, W, c)`` through all networks, in its own depth."""
-        last = len(self.networks) - 1
-        total = self.planes * _work(pixels.shape[0] * pixels.shape[1], self.networks)
-        own_dtype = pixels.dtype
-        between = np.dtype(np.float32 if own_dtype.kind == "f" else np.uint16)
-        for index, network in enumerate(self.networks):
-            scale = network.computer.traits.scale or 1
-            own = (pixels.shape[0] * scale, pixels.shape[1] * scale)
-            size = self.size if index == last else own
-            dtype = own_dtype if index == last else between
-            results = size[0] * size[1] * pixels.shape[2] * dtype.itemsize * (self.planes if index == last else 1)
-            self.budget = Budget.of(self.settings.memory, self.settings.device, network.per_pixel, results)
-            stage = plan_stage(
-                pixels,
-                network.computer,
-                self.budget,
-                exact=self.settings.exact,
-                wrap=self.settings.wrap,
-                strip=None if size == own else ResizeSink.kept(dtype),
-                tile=self.settings.tile,
-            )
-            out = np.empty((*size, pixels.shape[2]), dtype)
-            area = pixels.shape[0] * pixels.shape[1]
-            counted = _counted(self.progress, self._done, area, total)
-            network.computer.limit = None if self.settings.memory is None else self.budget.limit
-            run_stage(stage, network.computer, out, progress=counted, cancel=self.cancel)
-            self._done += area
-            self.stages.append(stage)
-            pixels = out
-        return pixels
-
-    def report(self, scale: float, seconds: float, seam: Seam | None) -> Report:
-        """What was done."""
-        assert self.budget is not None
-        stage, network = self.stages[-1], self.networks[-1]
-        differences = [s.difference for s in self.stages if s.difference is not None]
-        notes = [s.note for s in self.stages if s.note] + [n for r in self.networks for n in r.computer.notes]
-        prepared = network.computer.prepared
-        return Report(
-            scale=scale,
-            models=tuple(n.name for n in self.networks),
-            tile=stage.plan.tile,
-            tiles=sum(len(s.plan) for s in self.stages),
-            halo=network.computer.traits.halo,
-            overlap=stage.plan.margin,
-            exact=all(s.plan.exact for s in self.stages) and not differences,
-            difference=max(differences) if differences else None,
-            device=str(prepared.device),
-            precision=prepared.precision,
-            engine=prepared.engine,
-            why="",
-            seconds=seconds,
-            megapixels_per_second=self.size[0] * self.size[1] / 1e6 / max(seconds, 1e-9),
-            memory=self.budget.limit,
-            notes=tuple(dict.fromkeys(notes)),
-            seam=seam,
-        )
-
-
-def _counted(progress: Progress, before: int, area: int, whole: int) -> Progress:
-    """Tiles of one stage as pixels of the whole work."""
-
-    def report(done: int, total: int, note: str) -> None:
-        progress(before + area * done // total, whole, note)
-
-    return report
-
-
-def _work(area: int, networks: Sequence[_Ready]) -> int:
-    """Input pixels of all networks together."""
-    total = 0
-    for network in networks:
-        total += area
-        area *= (network.computer.traits.scale or 1) ** 2
-    return total
+def _one_of(name: str, value: Choice, known: tuple[Choice, ...]) -> Choice:
+    if value not in known:
+        hint = nearest(str(value), [str(k) for k in known])
+        raise SettingError(f"{name}: expected one of {', '.join(map(str, known))}, got '{value}'. {hint}".strip())
+    return value
 
 
 def upscale(

@@ -1,0 +1,248 @@
+"""One picture on its way through its networks, and what that would take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from finesight.media.picture import Picture
+from finesight.progress import Cancel, Progress, silent
+from finesight.run.budget import Budget, bytes_per_pixel
+from finesight.run.canvas import ResizeSink
+from finesight.run.compute import Computer
+from finesight.run.engines import Engine, Precision
+from finesight.run.engines.torch import TorchNetwork
+from finesight.run.memory import resident
+from finesight.run.report import Estimate, Report
+from finesight.run.seams import Seam
+from finesight.run.select import choose
+from finesight.run.stage import Stage, plan_stage, run_stage
+from finesight.zoo.model import Model
+
+__all__ = ["Networks", "Ready", "Settings", "Work", "estimate"]
+
+_SAMPLE = 256 * 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What holds for all pictures; see ``Upscaler``."""
+
+    device: torch.device
+    memory: str | int | None = None
+    precision: Precision = "auto"
+    engine: Engine = "auto"
+    exact: bool = False
+    wrap: bool = False
+    tile: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One network on the device, with its measured memory, and why it is computed in this way."""
+
+    name: str
+    computer: Computer
+    per_pixel: float
+    why: str
+    notes: tuple[str, ...]
+
+
+class Networks:
+    """Networks made ready, each once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._ready: dict[str, Ready] = {}
+
+    def ready(self, model: Model, pixels: np.ndarray, work: int) -> Ready:
+        """The network of ``model`` for a job of ``work`` pixels that begins with the picture ``pixels``."""
+        name = model.card.name or f"{type(model.network).__name__}@{id(model.network):x}"
+        given = self.settings
+        # Half a grey level is nothing in 8 bits and 128 levels in 16.
+        precision = "float32" if given.precision == "auto" and pixels.dtype != np.uint8 else given.precision
+        key = f"{name} {precision}"
+        if key not in self._ready:
+            device = given.device
+            chosen = choose(model.network, device, pixels, work, engine=given.engine, precision=precision)
+            plain = chosen.prepared.engine == "torch" and chosen.prepared.precision == "float32"
+            network = model.network
+            again = None if plain else lambda: TorchNetwork(network, device)
+            computer = Computer(chosen.prepared, model.traits, again)
+            self._ready[key] = Ready(name, computer, bytes_per_pixel(chosen.prepared), chosen.why, chosen.notes)
+        return self._ready[key]
+
+
+class Work:
+    """One picture: ``models`` one after the other bring its ``planes`` (colour, alpha) to ``size`` (height, width)."""
+
+    def __init__(
+        self,
+        networks: Networks,
+        models: Sequence[Model],
+        size: tuple[int, int],
+        *,
+        planes: int = 1,
+        progress: Progress = silent,
+        cancel: Cancel | None = None,
+    ) -> None:
+        self.networks, self.models, self.size, self.planes = networks, models, size, planes
+        self.progress, self.cancel = progress, cancel
+        self.stages: list[Stage] = []
+        self.used: list[Ready] = []
+        self.limit = 0
+        self._done = 0
+
+    def work(self, area: int) -> list[int]:
+        """Input pixels of each network, for a picture of ``area`` pixels, all planes together."""
+        found = []
+        for model in self.models:
+            found.append(area * self.planes)
+            area *= (model.traits.scale or 1) ** 2
+        return found
+
+    def prepare(
+        self, index: int, pixels: np.ndarray, final: np.dtype
+    ) -> tuple[Ready, Stage, tuple[int, int], np.dtype]:
+        """The network of that index, its tiles over ``pixels``, and the size and type of what it gives."""
+        settings = self.networks.settings
+        last = index == len(self.models) - 1
+        area = pixels.shape[0] * pixels.shape[1]
+        ready = self.networks.ready(self.models[index], pixels, area * self.planes)
+        scale = ready.computer.traits.scale or 1
+        own = (pixels.shape[0] * scale, pixels.shape[1] * scale)
+        size = self.size if last else own
+        # Between two networks nothing is rounded to 8 bits.
+        dtype = final if last else np.dtype(np.float32 if final.kind == "f" else np.uint16)
+        results = size[0] * size[1] * pixels.shape[2] * dtype.itemsize * (self.planes if last else 1)
+        budget = Budget.of(settings.memory, settings.device, ready.per_pixel, results)
+        self.limit = budget.limit
+        ready.computer.limit = None if settings.memory is None else budget.limit
+        stage = plan_stage(
+            pixels,
+            ready.computer,
+            budget,
+            exact=settings.exact,
+            wrap=settings.wrap,
+            strip=None if size == own else ResizeSink.kept(dtype),
+            tile=settings.tile,
+        )
+        return ready, stage, size, dtype
+
+    def plane(self, pixels: np.ndarray) -> np.ndarray:
+        """Colour or alpha ``(H, W, c)`` through all networks, in its own depth."""
+        final = pixels.dtype
+        total = sum(self.work(pixels.shape[0] * pixels.shape[1]))
+        for index in range(len(self.models)):
+            ready, stage, size, dtype = self.prepare(index, pixels, final)
+            out = np.empty((*size, pixels.shape[2]), dtype)
+            area = pixels.shape[0] * pixels.shape[1]
+            counted = _counted(self.progress, self._done, area, total)
+            run_stage(stage, ready.computer, out, progress=counted, cancel=self.cancel)
+            self._done += area
+            self.stages.append(stage)
+            self.used.append(ready)
+            pixels = out
+        return pixels
+
+    def report(self, scale: float, seconds: float, seam: Seam | None) -> Report:
+        """What was done."""
+        stage, last = self.stages[-1], self.used[-1]
+        differences = [s.difference for s in self.stages if s.difference is not None]
+        notes = [s.note for s in self.stages if s.note]
+        for ready in self.used:
+            notes += [*ready.notes, *ready.computer.notes]
+        prepared = last.computer.prepared
+        return Report(
+            scale=scale,
+            models=tuple(ready.name for ready in self.used[: len(self.models)]),
+            tile=stage.plan.tile,
+            tiles=sum(len(s.plan) for s in self.stages),
+            halo=last.computer.traits.halo,
+            overlap=stage.plan.margin,
+            exact=all(s.plan.exact for s in self.stages) and not differences,
+            difference=max(differences) if differences else None,
+            device=str(prepared.device),
+            precision=prepared.precision,
+            engine=prepared.engine,
+            why=last.why,
+            seconds=seconds,
+            megapixels_per_second=self.size[0] * self.size[1] / 1e6 / max(seconds, 1e-9),
+            memory=self.limit,
+            notes=tuple(dict.fromkeys(notes)),
+            seam=seam,
+        )
+
+
+def _counted(progress: Progress, before: int, area: int, whole: int) -> Progress:
+    """Tiles of one stage as pixels of the whole work."""
+
+    def report(done: int, total: int, note: str) -> None:
+        progress(before + area * done // total, whole, note)
+
+    return report
+
+
+def estimate(work: Work, picture: Picture) -> Estimate:
+    """What ``work`` on ``picture`` would take: its tiles are planned, one of them is computed twice and timed.
+
+    The first computation of a tile is slower than the next ones and counts once. Networks after the first are timed on
+    the same pixels. Preparing the networks counts too, so that the command's time is told.
+    """
+    pixels, began = picture.pixels, time.perf_counter()
+    seconds, peak, tiles = 0.0, 0.0, 0
+    final, base = pixels.dtype, resident()
+    first: tuple[Ready, Stage] | None = None
+    for index in range(len(work.models)):
+        ready, stage, size, dtype = work.prepare(index, pixels, final)
+        prepared = time.perf_counter() - began
+        cold, warm, sample = _time_tile(stage, ready, picture.pixels)
+        computed = stage.plan.computed * work.planes
+        seconds += prepared + max(0.0, cold - warm) + warm * computed / sample
+        tile = stage.plan.tile[0] * stage.plan.tile[1]
+        results = size[0] * size[1] * pixels.shape[2] * dtype.itemsize * work.planes
+        peak = max(peak, pixels.nbytes * (index > 0) + results + tile * ready.per_pixel)
+        tiles += len(stage.plan) * work.planes
+        first = first or (ready, stage)
+        # What the next network would see has the right size; its content is not known yet and costs no memory.
+        pixels = np.broadcast_to(np.zeros((1, 1, pixels.shape[2]), dtype), (*size, pixels.shape[2]))
+        began = time.perf_counter()
+    assert first is not None
+    ready, stage = first
+    computes = ready.computer.prepared
+    on_host = computes.device.type == "cpu"
+    return Estimate(
+        seconds=seconds,
+        memory=int(peak + base) if on_host else int(stage.plan.tile[0] * stage.plan.tile[1] * ready.per_pixel),
+        width=work.size[1],
+        height=work.size[0],
+        models=tuple(model.card.name for model in work.models),
+        tile=stage.plan.tile,
+        tiles=tiles,
+        exact=stage.plan.exact,
+        overlap=stage.plan.margin,
+        device=str(computes.device),
+        precision=computes.precision,
+        engine=computes.engine,
+    )
+
+
+def _time_tile(stage: Stage, ready: Ready, pixels: np.ndarray) -> tuple[float, float, int]:
+    """Seconds of a tile the first time and from then on, and how many pixels it has; at most 256x256 are tried."""
+    height, width = (min(side, limit) for side, limit in zip(stage.plan.tile, pixels.shape[:2], strict=True))
+    shrink = max(1.0, (height * width / _SAMPLE) ** 0.5)
+    height, width = max(1, int(height / shrink)), max(1, int(width / shrink))
+    crop = np.ascontiguousarray(pixels[:height, :width])
+    scale = ready.computer.traits.scale or 1
+    out = np.empty((height * scale, width * scale, pixels.shape[2]), pixels.dtype)
+    budget = Budget(0, int(1e15), ready.per_pixel)
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        run_stage(plan_stage(crop, ready.computer, budget), ready.computer, out)
+        seconds.append(time.perf_counter() - began)
+    return seconds[0], min(seconds[1:]), height * width
