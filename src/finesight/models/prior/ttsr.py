@@ -143,27 +143,47 @@ class Ttsr(nn.Module):
         Returns:
             The picture (N, C, 4h, 4w) in [0, 1], and the soft attention (N, 1, h, w).
         """
+        return self._restore(image, enlarged, [self.extractor(blurred)[0], *self.extractor(reference)])
+
+    def remember(self, reference: Tensor) -> list[Tensor]:
+        """Everything that is needed of a reference, computed once for many pictures or tiles.
+
+        Args:
+            reference: (N or 1, 3, H, W) in [0, 1], sides of at least 4 pixels.
+
+        Returns:
+            What is searched, (N, 256, H/4, W/4), and the textures of levels 3, 2, 1: for ``recall``.
+
+        Raises:
+            InputError: not such a picture.
+        """
+        if reference.dim() != 4 or reference.shape[1] != 3 or min(reference.shape[2:]) < 4:
+            raise InputError(
+                "TTSR takes RGB references with sides of at least 4 pixels, one for all pictures or one for each; got "
+                f"{tuple(reference.shape)}."
+            )
+        reference = reference[..., : reference.shape[2] // 4 * 4, : reference.shape[3] // 4 * 4]
+        size = (reference.shape[2], reference.shape[3])
+        blurred = bicubic(bicubic(reference, (size[0] // 4, size[1] // 4)), size)
+        return [self.extractor(blurred)[0], *self.extractor(reference)]
+
+    def recall(self, image: Tensor, remembered: Sequence[Tensor]) -> Tensor:
+        """``forward`` with a reference that was remembered: (N, 3, h, w) to (N, 3, 4h, 4w)."""
+        return self._restore(image, bicubic(image, (image.shape[2] * 4, image.shape[3] * 4)), remembered)[0]
+
+    def _restore(self, image: Tensor, enlarged: Tensor, remembered: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         query = self.extractor(enlarged)[0]
-        key = self.extractor(blurred)[0]
-        values = self.extractor(reference)
-        count = len(image)
-        key, values = key.expand(count, -1, -1, -1), [level.expand(count, -1, -1, -1) for level in values]
+        key, *values = (level.expand(len(image), -1, -1, -1) for level in remembered)
         attention, textures = search_textures(query, key, values, chunk=self.chunk)
         attention, textures = attention.to(image.dtype), [texture.to(image.dtype) for texture in textures]
         return self.generator(image * 2 - 1, attention, textures) / 2 + 0.5, attention
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
-        count, channels, height, width = reference.shape
-        if count not in (1, len(image)) or channels != 3 or min(height, width) < 4:
+        if len(reference) not in (1, len(image)):
             raise InputError(
-                f"TTSR takes one reference for all {len(image)} pictures or one for each, RGB with sides of at least "
-                f"4 pixels, got {tuple(reference.shape)}."
+                f"TTSR takes one reference for all {len(image)} pictures or one for each, got {len(reference)}."
             )
-        reference = reference[..., : height // 4 * 4, : width // 4 * 4]
-        size = (reference.shape[2], reference.shape[3])
-        blurred = bicubic(bicubic(reference, (size[0] // 4, size[1] // 4)), size)
-        enlarged = bicubic(image, (image.shape[2] * 4, image.shape[3] * 4))
-        return self.restore(image, enlarged, reference, blurred)[0]
+        return self.recall(image, self.remember(reference))
 
 
 def aligned_inputs(truth: Tensor, reference: Tensor) -> dict[str, Tensor]:
