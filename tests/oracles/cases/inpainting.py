@@ -19,6 +19,7 @@ from finesight.models.inpainting.deepfillv2 import DeepFillV2, DeepFillV2Discrim
 from finesight.models.inpainting.global_local import GlobalLocal, GlobalLocalDiscriminators
 from finesight.models.inpainting.pconv import PConv
 from finesight.models.quality.vgg import Vgg, vgg_layers
+from finesight.nn.boxes import box_masks, box_patches, discounted_mask, patch_boxes
 from finesight.nn.construct import uninitialised
 from finesight.nn.contextual_attention import ContextualAttention
 from finesight.nn.gated_conv import Activation, GatedConv2d
@@ -275,6 +276,18 @@ def metrics(oracle: Oracle) -> Answers:
     }
 
 
+def boxes(oracle: Oracle) -> Answers:
+    image, given = oracle.inputs["image"], oracle.inputs["boxes"]
+    side, size = oracle.config["target_size"], (image.shape[-2], image.shape[-1])
+    discount = discounted_mask(given[:1], size, gamma=oracle.config["gamma"], beta=oracle.config["beta"])
+    return {
+        "patch": box_patches(image, given, side),
+        "new_boxes": patch_boxes(given, side),
+        "mask": box_masks(given, size).permute(0, 2, 3, 1),
+        "discount": discount[0].permute(1, 2, 0),
+    }
+
+
 CASES: dict[str, Case] = {
     "gated convolution": Case(gated),
     "partial convolution": Case(partial_convolution),
@@ -296,4 +309,5 @@ CASES: dict[str, Case] = {
     "wgan gradient penalty": Case(penalty, gradient=True),
     "perceptual and style loss": Case(perceptual_losses),
     "inpainting metrics": Case(metrics),
+    "box tools": Case(boxes),
 }
