@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ __all__ = ["load"]
 
 
 def load(
-    name_or_path: str | Path,
+    name_or_path: str | os.PathLike[str],
     *,
     device: str | torch.device = "cpu",
     architecture: str | None = None,
@@ -53,7 +54,7 @@ def load(
         ModelError: the name is unknown, or the file is not what it should be.
     """
     given = dict(arguments or {}) | ({} if scale is None else {"scale": scale})
-    text = str(name_or_path)
+    text = os.fspath(name_or_path)
     if text in catalog() or not _looks_like_file(text):
         model = _load_named(card(text), architecture, given, offline=offline)
     else:

@@ -55,6 +55,7 @@ def save(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, str(temporary), metadata=metadata)
+        temporary.chmod(0o644)  # safetensors makes files for their owner alone
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
