@@ -30,6 +30,11 @@ LARGE = 3_000_000
 
 SHRUNK: dict[str, dict[str, Any]] = {
     "a2n": {"width": 8, "blocks": 2, "upsampler_width": 6},
+    "aot-gan": {"width": 4, "blocks": 1},
+    "deepfillv1": {"channel_factor": 0.125, "decoder_factor": 0.125},
+    "deepfillv2": {"channel_factor": 0.125, "decoder_factor": 0.125},
+    "global-local": {"width": 4},
+    "pconv": {"width": 4},
     "basicvsr": {"width": 16, "blocks": 1},
     "basicvsr-pp": {"width": 16, "blocks": 1},
     "cria-cl": {"width": 8, "blocks": 1, "growth": 4},

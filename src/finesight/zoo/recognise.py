@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
+from finesight.zoo import recognise_inpainting as inpainting
 from finesight.zoo import recognise_priors as priors
 from finesight.zoo import recognise_video as video
 from finesight.zoo.shapes import Arguments, Ask, Recogniser, Shapes, count, has, root, shuffled
@@ -227,15 +228,23 @@ def liif_rdn(shapes: Shapes, _published: Set[str]) -> Arguments | None:
 
 RECOGNISERS: dict[str, Recogniser] = {
     "a2n": a2n,
+    "aot-gan": inpainting.aot_gan,
+    "aot-gan-discriminator": inpainting.aot_gan_discriminator,
     "basicvsr": video.basicvsr,
     "basicvsr-pp": video.basicvsr_plusplus,
     "collapsible": collapsible,
     "cria-cl": criacl,
+    "deepfillv1": inpainting.deepfillv1,
+    "deepfillv1-discriminators": inpainting.deepfillv1_discriminators,
+    "deepfillv2": inpainting.deepfillv2,
+    "deepfillv2-discriminator": inpainting.deepfillv2_discriminator,
     "edsr": edsr,
     "edvr": video.edvr,
     "edvr-features": video.edvr_features,
     "elan": elan,
     "glean": priors.glean,
+    "global-local": inpainting.global_local,
+    "global-local-discriminators": inpainting.global_local_discriminators,
     "iconvsr": video.iconvsr,
     "liif-edsr": liif_edsr,
     "liif-rdn": liif_rdn,
@@ -244,6 +253,7 @@ RECOGNISERS: dict[str, Recogniser] = {
     "modified-vgg": priors.modified_vgg,
     "msrresnet": msrresnet,
     "pggan": priors.pggan,
+    "pconv": inpainting.pconv,
     "rcan": rcan,
     "rdn": rdn,
     "realbasicvsr": video.realbasicvsr,
