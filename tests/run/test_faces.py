@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from finesight.errors import InputError, SettingError
+from finesight import media
+from finesight.errors import InputError, MemoryLimitError, SettingError
 from finesight.models.image.edsr import Edsr
 from finesight.models.prior.dic import Dic
 from finesight.models.prior.face_parts import landmark_positions
+from finesight.models.prior.glean import Glean
 from finesight.nn.traits import Traits
+from finesight.run import Upscaler, upscale
+from finesight.run.budget import Budget
 from finesight.run.faces import check_landmarks, check_scale_of, check_size, find_landmarks, fixed
-from finesight.run.particular import enlarge_alpha
+from finesight.run.particular import check_whole, enlarge_alpha
 from finesight.zoo.model import Card, Model
 
 
@@ -95,3 +101,50 @@ def test_alpha_is_resampled(dtype: type) -> None:
     assert large.max() <= most
     assert large.min() >= 0
     assert np.allclose(large[:, 17:], most, rtol=0.01)
+
+
+@pytest.fixture(scope="module")
+def glean() -> Model:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        network = Glean(8, 32, width=8, blocks=1, growth=4, style_channels=8, mapping_layers=1, most_channels=16).eval()
+    return Model(network, network.traits, Card(name="tiny-glean"))
+
+
+@pytest.mark.parametrize("name", ["dic", "glean"])
+def test_upscale_by_networks_of_one_size(name: str, request: pytest.FixtureRequest) -> None:
+    model: Model = request.getfixturevalue(name)
+    side, scale = model.traits.minimum, model.traits.scale or 1
+    found = upscale(face(side), model=model, device="cpu")
+    with torch.inference_mode():
+        expected = model.network(torch.from_numpy(face(side)).permute(2, 0, 1)[None] / 255)[0].permute(1, 2, 0)
+    assert found.shape == (side * scale, side * scale, 3)
+    assert np.abs(found - expected.clamp(0, 1).numpy() * 255).max() <= 0.51
+    assert upscale(face(side)[:, :, 0], model=model, device="cpu").shape == (side * scale, side * scale)
+    assert upscale(face(side), model=model, scale=3.1, device="cpu").shape[0] == round(side * 3.1)
+    with pytest.raises(InputError, match=rf"{model.card.name} takes pictures of exactly {side} x {side} pixels, this"):
+        upscale(face(side + 1), model=model, device="cpu")
+    with pytest.raises(InputError, match=rf"exactly {side} x {side} pixels, this one has 4 x 4"):
+        upscale(face(4), model=model, device="cpu")
+    with pytest.raises(SettingError, match="out of its reach"):
+        upscale(face(side), model=model, scale=scale + 0.5, device="cpu")
+    with pytest.raises(SettingError, match="without frame"):
+        upscale(face(side), model=model, wrap=True, device="cpu")
+
+
+def test_alpha_of_a_face_is_resampled(dic: Model) -> None:
+    clear = np.concatenate([face(), np.tile(np.arange(16, dtype=np.uint8) * 10, (16, 1))[:, :, None]], axis=2)
+    found = upscale(clear, model=dic, device="cpu")
+    assert np.array_equal(found[:, :, :3], upscale(media.from_array(clear), model=dic, device="cpu").pixels)
+    assert np.abs(found[:, 60:68, 3].astype(int).mean() - 75) < 2
+
+
+def test_too_little_memory_for_the_whole_face_is_told(dic: Model) -> None:
+    budget = Budget(limit=1000, tiles=100, per_pixel=1e6)
+    with pytest.raises(MemoryLimitError, match="takes pictures as a whole"):
+        check_whole(replace(dic.traits, minimum=64, maximum=64), budget, wrap=False)
+
+
+def test_estimate(dic: Model) -> None:
+    found = Upscaler(dic, device="cpu").estimate(media.from_array(face()))
+    assert (found.width, found.height, found.tiles) == (128, 128, 1)

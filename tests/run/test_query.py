@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from finesight import media
 from finesight.errors import CalculationError, CancelledError
 from finesight.models.image.liif import Liif, LiifEdsr, LiifRdn
 from finesight.progress import Cancel
-from finesight.run import query
+from finesight.run import Upscaler, query, upscale
 from finesight.run.memory import measure_peak
 from finesight.run.pixels import View
 from finesight.run.query import Queries, run_queries
@@ -165,3 +166,45 @@ def test_memory_of_a_tile_is_measured() -> None:
     assert isinstance(network, nn.Module)
     found = Queries(network, network.traits, CPU).bytes_per_pixel()
     assert found > 4 * (8 + 16)  # features and what queries look up are there at once
+
+
+@pytest.mark.parametrize("scale", [3.7, 3, 1.25])
+def test_upscale_is_native_at_any_scale(scale: float) -> None:
+    network, pixels = liif(), photo(31, 37)
+    found = upscale(pixels, model=model_of(network), scale=scale, device="cpu")
+    size = (round(31 * scale), round(37 * scale))
+    assert found.shape == (*size, 3)
+    assert np.abs(found - whole(network, pixels, size)).max() < 1e-5
+    assert np.array_equal(upscale(pixels, model=model_of(network), size=(size[1], size[0]), device="cpu"), found)
+
+
+def test_upscaler_cuts_exact_tiles_and_reports_them() -> None:
+    network, pixels = liif(), photo(40, 50, 4, np.uint8)
+    once = Upscaler(model_of(network), device="cpu")
+    tiles = Upscaler(model_of(network), device="cpu", tile=22)
+    given = media.from_array(pixels)
+    first, whole_report = once(given, 3.7)
+    second, report = tiles(given, 3.7)
+    assert np.abs(first.pixels.astype(int) - second.pixels).max() <= 1
+    assert first.alpha is not None
+    assert second.alpha is not None
+    assert np.abs(first.alpha.astype(int) - second.alpha).max() <= 1
+    assert (whole_report.tiles, report.exact, report.precision) == (2, True, "float32")
+    assert report.tiles > 4
+    assert report.overlap == network.traits.halo
+    assert upscale(pixels, model=model_of(network), device="cpu").shape == (160, 200, 4)
+
+
+def test_upscaler_wraps_and_says_what_it_does_not_do() -> None:
+    network, pixels = liif(), photo(11, 13, 3, np.uint8)
+    asked = Upscaler(model_of(network), device="cpu", wrap=True, precision="bfloat16")
+    found, report = asked(media.from_array(pixels), 2)
+    rolled, _ = asked(media.from_array(np.roll(pixels, (3, 5), (0, 1))), 2)
+    assert np.abs(np.roll(found.pixels, (6, 10), (0, 1)).astype(int) - rolled.pixels).max() <= 1
+    assert "tiny-liif computes in float32 with torch, not with bfloat16" in report.notes
+
+
+def test_estimate() -> None:
+    found = Upscaler(model_of(liif()), device="cpu").estimate(media.from_array(photo(31, 37)), 3.7)
+    assert (found.width, found.height, found.tiles) == (137, 115, 1)
+    assert found.seconds > 0

@@ -11,6 +11,7 @@ from finesight.errors import InputError, SettingError
 from finesight.models.image.edsr import Edsr
 from finesight.models.prior.ttsr import Ttsr
 from finesight.nn.traits import Traits
+from finesight.run import Upscaler, upscale
 from finesight.run.compute import Computer
 from finesight.run.engines.torch import TorchNetwork
 from finesight.run.fuse import fuse
@@ -121,3 +122,29 @@ def test_other_second_inputs_are_no_references() -> None:
     from finesight.nn.traits import Port
 
     assert not takes_reference(Traits(task="inpainting", halo=1, inputs=(Port("image"), Port("mask", channels=1))))
+
+
+def test_upscale_takes_a_reference_of_any_kind_and_size(ttsr: Model) -> None:
+    given, reference = pixels(7, 9), pixels(21, 12, seed=1)
+    found = upscale(given, model=ttsr, reference=reference, precision="float32", device="cpu")
+    with torch.inference_mode():
+        expected = ttsr.network(tensor(given), tensor(reference))[0].permute(1, 2, 0).numpy()
+    assert np.abs(found - expected).max() < 1e-5
+    as_tensor = torch.from_numpy(reference).permute(2, 0, 1)
+    assert upscale(given, model=ttsr, reference=as_tensor, scale=2.5, device="cpu").shape == (18, 22, 3)
+
+
+def test_alpha_is_not_searched_for_in_the_reference(ttsr: Model) -> None:
+    clear = np.concatenate([pixels(7, 9), np.linspace(0, 1, 63, dtype=np.float32).reshape(7, 9, 1)], axis=2)
+    found = upscale(clear, model=ttsr, reference=pixels(12, 12), device="cpu")
+    rows = found[:, 18, 3]
+    assert found.shape == (28, 36, 4)
+    assert (np.diff(rows) >= 0).all()
+    assert abs(float(rows.mean()) - 0.5) < 0.05
+
+
+def test_upscaler_asks_for_a_reference_before_any_work(ttsr: Model) -> None:
+    with pytest.raises(SettingError, match="add --reference FILE"):
+        Upscaler(ttsr, device="cpu").models(4)
+    with pytest.raises(SettingError, match="a reference needs a model that takes one"):
+        Upscaler(reference=pixels(8, 8), device="cpu")

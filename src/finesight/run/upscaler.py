@@ -16,8 +16,11 @@ from finesight.progress import Cancel, Progress, silent
 from finesight.run.choose import DEFAULT_SCALE, LARGEST_SCALE, chain_of_scales, check_scale, choose_models
 from finesight.run.devices import find_device
 from finesight.run.engines import Engine, Precision
+from finesight.run.faces import check_scale_of, check_size
 from finesight.run.kinds import AnyPicture, as_picture
 from finesight.run.memory import parse_bytes
+from finesight.run.particular import enlarge_alpha, sees_colours_only
+from finesight.run.reference import bind, takes_reference
 from finesight.run.report import Estimate, Report
 from finesight.run.seams import find_seam
 from finesight.run.work import Networks, Settings, Work, estimate
@@ -42,6 +45,7 @@ class Upscaler:
         exact: tiles equal the whole picture, whatever it costs.
         wrap: pictures continue as themselves on all sides (textures that tile).
         tile: most pixels on a side of a tile, for experiments; memory decides otherwise.
+        reference: for a model that takes details from a reference picture; anything that can be enlarged, of any size.
 
     Raises:
         SettingError: a setting that cannot work, or a device that is not there.
@@ -58,7 +62,10 @@ class Upscaler:
         exact: bool = False,
         wrap: bool = False,
         tile: int | None = None,
+        reference: AnyPicture | None = None,
     ) -> None:
+        if model is None and reference is not None:
+            raise SettingError("a reference needs a model that takes one. Add --model ttsr-gan-x4.")
         settings = Settings(
             device=find_device(device),
             memory=None if memory is None else parse_bytes(memory),
@@ -69,6 +76,8 @@ class Upscaler:
             tile=tile,
         )
         self._model = model
+        self._reference = None if reference is None else as_picture(reference)[0]
+        self._bound: Model | None = None
         self._loaded: dict[str, Model] = {}
         self._networks = Networks(settings)
 
@@ -101,16 +110,20 @@ class Upscaler:
         began = time.perf_counter()
         scale, (height, width) = self._size(picture, scale, size)
         models = self.models(scale, picture.format)
-        planes = 1 + _varies(picture.alpha)
+        clear = sees_colours_only(models)
+        planes = 1 + (_varies(picture.alpha) and not clear)
         work = Work(self._networks, models, (height, width), planes=planes, progress=progress, cancel=cancel)
-        if picture.alpha is None or planes == 1:
+        if picture.alpha is None or not _varies(picture.alpha):
             colours = work.plane(picture.pixels)
             alpha = None if picture.alpha is None else np.full((height, width), picture.alpha[0, 0])
         else:
             from finesight.media.alpha import bleed
 
             colours = work.plane(bleed(picture).pixels)
-            alpha = work.plane(picture.alpha[:, :, None])[:, :, 0]
+            if clear:
+                alpha = enlarge_alpha(picture.alpha, (height, width))
+            else:
+                alpha = work.plane(picture.alpha[:, :, None])[:, :, 0]
         result = picture.replace(pixels=colours, alpha=alpha)
         seam = None
         if check_seams:
@@ -127,13 +140,24 @@ class Upscaler:
         """
         scale, target = self._size(picture, scale, size)
         models = self.models(scale, picture.format)
-        return estimate(Work(self._networks, models, target, planes=1 + _varies(picture.alpha)), picture)
+        planes = 1 + (_varies(picture.alpha) and not sees_colours_only(models))
+        return estimate(Work(self._networks, models, target, planes=planes), picture)
+
+    def check(self, width: int, height: int) -> None:
+        """Whether the model can take pictures of that size; most take any.
+
+        Raises:
+            InputError: it cannot; says what it takes.
+        """
+        if self._model is not None:
+            check_size(self._enlarging(self._model), width, height)
 
     def _size(
         self, picture: Picture, scale: float | None, size: tuple[int, int] | None
     ) -> tuple[float, tuple[int, int]]:
         """The scale that networks must reach, and the height and width of the result."""
         height, width = picture.pixels.shape[:2]
+        self.check(width, height)
         if picture.depth == 32 and not np.isfinite(picture.pixels).all():
             raise InputError("The picture holds NaN or infinity. Replace them first, for instance with np.nan_to_num.")
         if size is not None:
@@ -147,7 +171,11 @@ class Upscaler:
                 )
             return scale, (size[1], size[0])
         if scale is None:
-            scale = DEFAULT_SCALE if self._model is None else float(self._enlarging(self._model).traits.scale or 0)
+            scale = (
+                DEFAULT_SCALE
+                if self._model is None
+                else float(self._enlarging(self._model).traits.scale or DEFAULT_SCALE)
+            )
         check_scale(scale)
         return scale, (max(1, round(height * scale)), max(1, round(width * scale)))
 
@@ -160,18 +188,27 @@ class Upscaler:
         if self._model is None:
             return [self._load(name) for name in choose_models(scale, format)]
         model = self._enlarging(self._model)
+        check_scale_of(model, scale)
+        if model.traits.kind == "query":
+            return [model]
         return [model] * len(chain_of_scales(scale, (model.traits.scale or 0,)))
 
     def _enlarging(self, name: Model | str | os.PathLike[str]) -> Model:
-        """The model, which must enlarge pictures."""
+        """The model, which must enlarge pictures, with its reference."""
+        if self._bound is not None:
+            return self._bound
         model = self._load(name)
         traits = model.traits
-        if traits.kind != "image" or len(traits.inputs) != 1 or (traits.scale or 0) < 2:
+        one = (
+            traits.kind == "image" and (traits.scale or 0) > 1 and (len(traits.inputs) == 1 or takes_reference(traits))
+        )
+        if traits.kind != "query" and not one:
             raise ModelError(
                 f"{model.card.name} does not enlarge pictures (task {traits.task}, scale {traits.scale}); "
                 "see: finesight models list --task super-resolution"
             )
-        return model
+        self._bound = bind(model, self._reference)
+        return self._bound
 
     def _load(self, model: Model | str | os.PathLike[str]) -> Model:
         if isinstance(model, Model):
@@ -207,6 +244,7 @@ def upscale(
     engine: Engine = "auto",
     exact: bool = False,
     wrap: bool = False,
+    reference: AnyPicture | None = None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> Any:
@@ -216,7 +254,7 @@ def upscale(
         picture: a path (gives a ``Picture``), a ``Picture``, a PIL image, a NumPy array ``(H, W[, 1-4])`` of uint8,
             uint16 or floats in [0, 1], or a tensor ``([N,] 1-4, H, W)``. Two and four channels end in alpha.
         scale, size, progress, cancel: see ``Upscaler.__call__``.
-        model, memory, device, precision, engine, exact, wrap: see ``Upscaler``.
+        model, memory, device, precision, engine, exact, wrap, reference: see ``Upscaler``.
 
     Returns:
         The same kind, depth and channels, enlarged. Nothing given is changed.
@@ -228,7 +266,16 @@ def upscale(
         InputError: not a picture, or a file that cannot be read.
         SettingError, ModelError, MemoryLimitError, CalculationError, CancelledError
     """
-    upscaler = Upscaler(model, memory=memory, device=device, precision=precision, engine=engine, exact=exact, wrap=wrap)
+    upscaler = Upscaler(
+        model,
+        memory=memory,
+        device=device,
+        precision=precision,
+        engine=engine,
+        exact=exact,
+        wrap=wrap,
+        reference=reference,
+    )
     if isinstance(picture, Tensor) and picture.dim() == 4:
         kinds = [as_picture(one) for one in picture]
     else:

@@ -17,6 +17,8 @@ from finesight.run.compute import Computer
 from finesight.run.engines import Engine, Precision
 from finesight.run.engines.torch import TorchNetwork
 from finesight.run.memory import resident
+from finesight.run.particular import check_whole, particular
+from finesight.run.query import Queries, run_queries
 from finesight.run.report import Estimate, Report
 from finesight.run.seams import Seam
 from finesight.run.select import choose
@@ -67,6 +69,10 @@ class Networks:
         precision = "float32" if given.precision == "auto" and pixels.dtype != np.uint8 else given.precision
         key = f"{name} {precision}"
         if key not in self._ready:
+            own = particular(model, given.device, precision=given.precision, engine=given.engine)
+            if own is not None:
+                self._ready[key] = Ready(name, *own)
+                return self._ready[key]
             device = given.device
             chosen = choose(model.network, device, pixels, work, engine=given.engine, precision=precision)
             plain = chosen.prepared.engine == "torch" and chosen.prepared.precision == "float32"
@@ -114,7 +120,8 @@ class Work:
         area = pixels.shape[0] * pixels.shape[1]
         ready = self.networks.ready(self.models[index], pixels, area * self.planes)
         scale = ready.computer.traits.scale or 1
-        own = (pixels.shape[0] * scale, pixels.shape[1] * scale)
+        asked = isinstance(ready.computer, Queries)
+        own = self.size if asked else (pixels.shape[0] * scale, pixels.shape[1] * scale)
         size = self.size if last else own
         # Between two networks nothing is rounded to 8 bits.
         dtype = final if last else np.dtype(np.float32 if final.kind == "f" else np.uint16)
@@ -122,11 +129,12 @@ class Work:
         budget = Budget.of(settings.memory, settings.device, ready.per_pixel, results)
         self.limit = budget.limit
         ready.computer.limit = None if settings.memory is None else budget.limit
+        check_whole(ready.computer.traits, budget, wrap=settings.wrap)
         stage = plan_stage(
             pixels,
             ready.computer,
             budget,
-            exact=settings.exact,
+            exact=settings.exact or asked,
             wrap=settings.wrap,
             strip=None if size == own else ResizeSink.kept(dtype),
             tile=settings.tile,
@@ -142,7 +150,7 @@ class Work:
             out = np.empty((*size, pixels.shape[2]), dtype)
             area = pixels.shape[0] * pixels.shape[1]
             counted = _counted(self.progress, self._done, area, total)
-            run_stage(stage, ready.computer, out, progress=counted, cancel=self.cancel)
+            _compute(stage, ready.computer, out, progress=counted, cancel=self.cancel)
             self._done += area
             self.stages.append(stage)
             self.used.append(ready)
@@ -178,6 +186,13 @@ class Work:
         )
 
 
+def _compute(
+    stage: Stage, computer: Computer, out: np.ndarray, *, progress: Progress = silent, cancel: Cancel | None = None
+) -> None:
+    run = run_queries if isinstance(computer, Queries) else run_stage
+    run(stage, computer, out, progress=progress, cancel=cancel)  # type: ignore[arg-type]  # looked at above
+
+
 def _counted(progress: Progress, before: int, area: int, whole: int) -> Progress:
     """Tiles of one stage as pixels of the whole work."""
 
@@ -200,7 +215,7 @@ def estimate(work: Work, picture: Picture) -> Estimate:
     for index in range(len(work.models)):
         ready, stage, size, dtype = work.prepare(index, pixels, final)
         prepared = time.perf_counter() - began
-        cold, warm, sample = _time_tile(stage, ready, picture.pixels)
+        cold, warm, sample = _time_tile(stage, ready, picture.pixels, size[0] / pixels.shape[0])
         computed = stage.plan.computed * work.planes
         seconds += prepared + max(0.0, cold - warm) + warm * computed / sample
         tile = stage.plan.tile[0] * stage.plan.tile[1]
@@ -231,18 +246,18 @@ def estimate(work: Work, picture: Picture) -> Estimate:
     )
 
 
-def _time_tile(stage: Stage, ready: Ready, pixels: np.ndarray) -> tuple[float, float, int]:
+def _time_tile(stage: Stage, ready: Ready, pixels: np.ndarray, wanted: float) -> tuple[float, float, int]:
     """Seconds of a tile the first time and from then on, and how many pixels it has; at most 256x256 are tried."""
     height, width = (min(side, limit) for side, limit in zip(stage.plan.tile, pixels.shape[:2], strict=True))
     shrink = max(1.0, (height * width / _SAMPLE) ** 0.5)
     height, width = max(1, int(height / shrink)), max(1, int(width / shrink))
     crop = np.ascontiguousarray(pixels[:height, :width])
-    scale = ready.computer.traits.scale or 1
-    out = np.empty((height * scale, width * scale, pixels.shape[2]), pixels.dtype)
+    scale = wanted if isinstance(ready.computer, Queries) else ready.computer.traits.scale or 1
+    out = np.empty((round(height * scale), round(width * scale), pixels.shape[2]), pixels.dtype)
     budget = Budget(0, int(1e15), ready.per_pixel)
     seconds = []
     for _ in range(3):
         began = time.perf_counter()
-        run_stage(plan_stage(crop, ready.computer, budget), ready.computer, out)
+        _compute(plan_stage(crop, ready.computer, budget), ready.computer, out)
         seconds.append(time.perf_counter() - began)
     return seconds[0], min(seconds[1:]), height * width
