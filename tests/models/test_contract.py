@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
@@ -21,6 +22,15 @@ from tests.halo import measured_halo
 from tests.models.tiny import TINY, Tiny, outputs_of
 
 ORACLES = Path(__file__).resolve().parent.parent / "oracles"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small are slower on two threads, and much slower where the cores are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def under(law: str) -> list[object]:
