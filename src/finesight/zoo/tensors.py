@@ -18,7 +18,7 @@ Renames = Sequence[tuple[str, str]]
 """One published naming: (regular expression, replacement) pairs, all applied in order to every name by ``re.sub``."""
 
 PREFIXES = ("module.", "generator_ema.", "generator.", "model.", "net_g.", "netG.", "network.")
-BESIDE = re.compile(r"^(step_counter$|discriminator\.|perceptual_loss\.|feature_loss\.|loss\.|criterion\.)")
+BESIDE = re.compile(r"^(step_counter$|disc(riminator)?\.|perceptual_loss\.|feature_loss\.|loss(_\w+)?\.|criterion\.)")
 """What training codes keep in one dictionary with the network and what is no part of it."""
 
 
