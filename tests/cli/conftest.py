@@ -27,9 +27,16 @@ class Command(Protocol):
 
 
 @pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A cache of the tests' own."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def environment(cache: str) -> dict[str, str]:
     """One thread a process: the machine that runs the tests is shared."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "FINESIGHT_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"}
+    own = {"FINESIGHT_CACHE": cache, "FINESIGHT_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    return {**os.environ, **own}
 
 
 @pytest.fixture(scope="session")
@@ -54,11 +61,12 @@ def installed(environment: dict[str, str]) -> Command:
 
 
 @pytest.fixture
-def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cache: str, tmp_path: Path) -> Command:
     """Runs the command line inside this process, in ``tmp_path`` or ``cwd``: quick, once torch is loaded."""
     from finesight.cli.app import run
 
     monkeypatch.setenv("FINESIGHT_OFFLINE", "1")
+    monkeypatch.setenv("FINESIGHT_CACHE", cache)
 
     def inside(*arguments: str | Path, cwd: Path | None = None, **options: Any) -> Ran:
         assert not options

@@ -16,7 +16,6 @@ from PIL import Image
 
 from finesight.cli.upscale import parse_scale
 from finesight.errors import SettingError
-from finesight.run import Upscaler
 
 from .conftest import COMMAND, Command, one_line
 
@@ -199,7 +198,6 @@ def test_wrap_exact_and_depth(here: Command, tiny: Path, picture: Make, tmp_path
     assert (facts["depth"], facts["mode"]) == (16, "grey")
 
 
-@pytest.mark.skipif(not hasattr(Upscaler, "estimate"), reason="needs Upscaler.estimate")
 def test_dry_run_says_all_and_writes_nothing(here: Command, tiny: Path, picture: Make, tmp_path: Path) -> None:
     picture(tmp_path / "a.png", 100, 80)
     picture(tmp_path / "b.png")

@@ -27,8 +27,7 @@ class Batch:
     results: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
-    started: bool = False
-    notes: list[str] = field(default_factory=list)
+    started: bool = False  # whether any network has begun to compute
 
     def done(self, result: dict[str, Any]) -> None:
         """One picture is done."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from importlib import metadata, util
 from pathlib import Path
@@ -101,39 +102,24 @@ def _versions() -> dict[str, str]:
 def _cpu() -> dict[str, Any]:
     import torch
 
+    from finesight.run.precision import native
+
     return {
         "name": _cpu_name(),
         "cores": _cores(),
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "native_bfloat16": _native_bfloat16(),
+        "native_bfloat16": "bfloat16" in native(torch.device("cpu")),
     }
 
 
-def _cpu_flags() -> dict[str, str]:
-    """The first processor's entries of ``/proc/cpuinfo``; empty where there is none."""
+def _cpu_name() -> str:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return {}
-    pairs = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
-    return {key.strip().lower(): value.strip() for key, _, value in pairs}
-
-
-def _cpu_name() -> str:
-    return _cpu_flags().get("model name") or platform.processor() or platform.machine()
-
-
-def _native_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself (AVX-512 BF16, AMX, ARMv8.6), rather than imitating it."""
-    import torch
-
-    flags = _cpu_flags()
-    listed = f"{flags.get('flags', '')} {flags.get('features', '')}".split()
-    if listed:
-        return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(listed))
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(supported and supported())
+        text = ""
+    found = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def _cores() -> int:

@@ -61,6 +61,10 @@ def upscale(
     precision: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"], typer.Option(rich_help_panel=_HOW)
     ] = "auto",
+    engine: Annotated[
+        Literal["auto", "torch", "compile", "openvino", "onnxruntime"],
+        typer.Option(help="What computes; auto measures.", rich_help_panel=_HOW),
+    ] = "auto",
     exact: Annotated[
         bool, typer.Option("--exact", help="Tiles equal the whole picture, at any cost.", rich_help_panel=_HOW)
     ] = False,
@@ -123,7 +127,9 @@ def upscale(
         if memory is not None:
             parse_bytes(memory)  # a wrong size is no fault of any picture
         network = None if model is None else _load(model, console, offline=offline)
-        upscaler = Upscaler(network, memory=memory, device=device, precision=precision, exact=exact, wrap=wrap)
+        upscaler = Upscaler(
+            network, memory=memory, device=device, precision=precision, engine=engine, exact=exact, wrap=wrap
+        )
         settings = Settings(
             upscaler=upscaler,
             scale=_scale(number, upscaler, network),

@@ -102,16 +102,16 @@ def _discard(folder: Path) -> None:
 
 def _convert(openvino: Any, network: nn.Module, folder: Path, *, mixed: bool) -> None:
     """Write ``graph.xml`` and ``graph.bin`` into ``folder``."""
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
+    why = "for the engine openvino"
+    frontend = need("openvino.frontend", extra="fast", why=why)
+    tracing = need("openvino.frontend.pytorch.ts_decoder", extra="fast", why=why)
     minimum = max(24, getattr(getattr(network, "traits", None), "minimum", 1))
     fused = fuse(network).float().cpu()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(fused, torch.rand(1, 3, minimum, minimum), check_trace=False)
-        decoder = TorchScriptPythonDecoder(traced)  # must outlive the conversion
-        reader = FrontEndManager().load_by_framework("pytorch")
+        decoder = tracing.TorchScriptPythonDecoder(traced)  # must outlive the conversion
+        reader = frontend.FrontEndManager().load_by_framework("pytorch")
         try:
             graph = reader.convert(reader.load(decoder))
         except Exception as error:  # OpenVINO's own kinds of error share no base class that it publishes
