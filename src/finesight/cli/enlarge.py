@@ -48,13 +48,16 @@ class Settings:
     metadata: Keep = "keep"
     overwrite: bool = False
     seam_check: bool = False
+    reference: str | None = None
+    landmarks: str | None = None
 
 
 def open_order(job: Job, settings: Settings) -> Order:
     """Look at a picture's header and at the place of its result, before any time is spent.
 
     Raises:
-        InputError: it is not a picture, is damaged, or claims to be impossibly large.
+        InputError: it is not a picture, is damaged, claims to be impossibly large, or is of a size that the model does
+            not take.
         OutputError: its result is too large for its format, or is there already.
     """
     if job.target != PIPE and not settings.overwrite and os.path.lexists(job.target):
@@ -69,6 +72,7 @@ def open_order(job: Job, settings: Settings) -> Order:
         info = media.inspect(job.item.source)
         order = Order(job, info.width, info.height, info.format)
         channels = info.channels
+    settings.upscaler.check(order.width, order.height)
     width, height = (max(1, round(side * settings.scale)) for side in (order.width, order.height))
     media.check_size(job.format, width, height, channels=channels)
     return order
@@ -96,7 +100,7 @@ def enlarge(order: Order, settings: Settings, progress: Progress, cancel: Cancel
         format=job.format,
         quality=settings.quality,
         metadata=settings.metadata,
-        provenance=provenance(models, report),
+        provenance=provenance(models, report, settings.reference),
     )
     facts = report.as_dict()
     del facts["models"]
@@ -109,9 +113,22 @@ def enlarge(order: Order, settings: Settings, progress: Progress, cancel: Cancel
         "model": names_of(models),
         "weights": hashes_of(models),
         **facts,
+        **_landmarks(picture, result, models, settings),
         "tile": [report.tile[1], report.tile[0]],
         "notes": list(dict.fromkeys((*result.notes, *report.notes, *notes))),
     }
+
+
+def _landmarks(
+    picture: media.Picture, result: media.Picture, models: Sequence[Model], settings: Settings
+) -> dict[str, Any]:
+    """The landmarks in pixels of the result, where they are asked for."""
+    if settings.landmarks is None:
+        return {}
+    from finesight.run.faces import find_landmarks
+
+    found = find_landmarks(picture, models[0], size=(result.width, result.height))
+    return {"landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in found]}
 
 
 def foresee(order: Order, settings: Settings) -> dict[str, Any]:
@@ -147,12 +164,13 @@ def hashes_of(models: Sequence[Model]) -> str:
     return "+".join(model.card.weights_sha256 for model in models)
 
 
-def provenance(models: Sequence[Model], report: Report) -> Mapping[str, str]:
+def provenance(models: Sequence[Model], report: Report, reference: str | None = None) -> Mapping[str, str]:
     """What made a picture, for its metadata."""
     return {
         "software": f"finesight {__version__}",
         "model": names_of(models),
         "weights": hashes_of(models),
         "settings": f"scale {report.scale:g}, tile {report.tile[1]}x{report.tile[0]}, overlap {report.overlap}, "
-        f"{report.precision}, {report.engine} on {report.device}",
+        f"{report.precision}, {report.engine} on {report.device}"
+        + (f", reference {os.path.basename(reference)}" if reference else ""),
     }

@@ -71,6 +71,16 @@ def upscale(
     wrap: Annotated[
         bool, typer.Option("--wrap", help="The picture goes on as itself on all sides.", rich_help_panel=_HOW)
     ] = False,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="A picture of similar content, for models that ask for one.", rich_help_panel=_HOW
+        ),
+    ] = None,
+    landmarks: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write where faces have their landmarks (JSON).", rich_help_panel=_WHERE),
+    ] = None,
     file_format: Annotated[
         str | None,
         typer.Option("--format", help="png, jpeg, webp, tiff, avif, bmp or ppm.", rich_help_panel=_WHERE),
@@ -128,7 +138,14 @@ def upscale(
             parse_bytes(memory)  # a wrong size is no fault of any picture
         network = None if model is None else _load(model, console, offline=offline)
         upscaler = Upscaler(
-            network, memory=memory, device=device, precision=precision, engine=engine, exact=exact, wrap=wrap
+            network,
+            memory=memory,
+            device=device,
+            precision=precision,
+            engine=engine,
+            exact=exact,
+            wrap=wrap,
+            reference=reference,
         )
         settings = Settings(
             upscaler=upscaler,
@@ -137,10 +154,14 @@ def upscale(
             metadata=metadata,
             overwrite=overwrite,
             seam_check=seam_check,
+            reference=reference,
+            landmarks=landmarks,
         )
         ending = f"_x{settings.scale:g}" if suffix is None else suffix
         jobs = plan_outputs(items, output, suffix=ending, format=file_format)
         _check_standard_output(jobs, json=json)
+        if landmarks is not None:
+            _check_landmarks(landmarks, network, jobs, overwrite=overwrite)
         jobs = _without_existing(jobs, batch) if skip_existing else jobs
         orders = _opened(jobs, settings, batch)
         for name in {order.format for order in orders}:
@@ -214,6 +235,14 @@ def _check_standard_output(jobs: Sequence[Job], *, json: bool) -> None:
         raise SettingError("A picture is not written to a terminal. Give a file with -o, or redirect standard output.")
 
 
+def _check_landmarks(path: str, model: Model | None, jobs: Sequence[Job], *, overwrite: bool) -> None:
+    from finesight.cli.landmarks import check_file
+    from finesight.run.faces import check_landmarks
+
+    check_landmarks(model)
+    check_file(path, (name for job in jobs for name in (job.item.source, job.target)), overwrite=overwrite)
+
+
 def _without_existing(jobs: Sequence[Job], batch: Batch) -> list[Job]:
     left = []
     for job in jobs:
@@ -260,9 +289,23 @@ def _work(orders: Sequence[Order], settings: Settings, batch: Batch, *, json: bo
                     batch.fail(order.job.item.source, error)
                 left -= 1
                 before += share
+        _keep_landmarks(settings, batch)
         return batch.finish(json=json, stopped=f"{left} pictures were left undone because of --stop." if left else "")
+    _keep_landmarks(settings, batch)
     batch.finish(json=json, stopped=f"Stopped. Done: {len(batch.results)}. Left: {left}.")
     return stop.code
+
+
+def _keep_landmarks(settings: Settings, batch: Batch) -> None:
+    """Write what ``--landmarks`` asks for, of the pictures that are done."""
+    if settings.landmarks is None:
+        return
+    from finesight.cli.landmarks import write_landmarks
+
+    try:
+        write_landmarks(settings.landmarks, batch.results)
+    except Error as error:
+        batch.fail(settings.landmarks, error)
 
 
 class _Share:
