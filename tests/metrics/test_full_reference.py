@@ -14,9 +14,10 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from finesight.errors import InputError, SettingError
-from finesight.metrics import fsim, gmsd, luma, ms_ssim, ssim, vif, vif_pixel
+from finesight.metrics import cw_ssim, fsim, gmsd, luma, ms_ssim, ssim, vif, vif_pixel
+from finesight.metrics.cw_ssim import coarsest_bands
 from finesight.metrics.filtering import correlate_plane, half_size, symmetric
-from finesight.metrics.fsim import ORIENTATIONS, SCALES, _filters
+from finesight.metrics.fsim import EPSILON, ORIENTATIONS, SCALES, _filters, _log_gabor, _phase_congruency
 from tests.metrics.pictures import blurred, noisy, textured
 from tests.oracles.cases.metrics import pyramid_filters
 from tests.oracles.check import check
@@ -69,22 +70,29 @@ def test_border_is_a_crop(metric: Callable[..., Tensor]) -> None:
     assert torch.equal(metric(restored, TRUTH, border=3), metric(restored[..., 3:-3, 3:-3], TRUTH[..., 3:-3, 3:-3]))
 
 
+def test_fsim_in_the_precision_of_the_pictures() -> None:
+    restored = PAIRS["noise"]
+    assert torch.allclose(fsim(restored, TRUTH), fsim(restored.double(), TRUTH.double()), rtol=1e-6)
+
+
 @pytest.mark.parametrize("size", [(32, 40), (33, 40), (45, 51)])
 def test_fsim_noise_estimate_equals_transforming_filters_back(size: tuple[int, int]) -> None:
-    bank, spread, power = _filters(*size, torch.float64, "cpu")
+    bank, made = _log_gabor(*size), _filters(*size, torch.float64, "cpu")
     for orientation in range(ORIENTATIONS):
         filters = bank[orientation]
         back = torch.fft.ifft2(filters).real * math.sqrt(size[0] * size[1])
         squares = sum(float(back[s].square().sum()) for s in range(SCALES))
         crossed = sum(float((back[s] * back[t]).sum()) for s in range(SCALES) for t in range(s + 1, SCALES))
-        assert float(spread[orientation]) == pytest.approx(2 * squares + 4 * crossed, rel=1e-9)
-        assert float(power[orientation]) == pytest.approx(float(filters[0].square().sum()), rel=1e-12)
+        assert float(made.spread[orientation]) == pytest.approx(2 * squares + 4 * crossed, rel=1e-9)
+        assert float(made.power[orientation]) == pytest.approx(float(filters[0].square().sum()), rel=1e-12)
 
 
 def test_fsim_and_ssim_shrink_large_pictures() -> None:
     large = textured(1, 384, 400)
     damaged = blurred(large)
-    assert torch.equal(fsim(damaged, large), fsim(F.avg_pool2d(damaged.double(), 2), F.avg_pool2d(large.double(), 2)))
+    small = F.avg_pool2d(damaged.double(), 2), F.avg_pool2d(large.double(), 2)
+    assert torch.allclose(fsim(damaged, large), fsim(*small), rtol=1e-6)
+    assert torch.allclose(fsim(damaged, large, colour=False), fsim(*small, colour=False), rtol=1e-6)
     assert torch.equal(ssim(damaged, large, shrink=True), ssim(F.avg_pool2d(damaged, 2), F.avg_pool2d(large, 2)))
 
 
@@ -176,3 +184,52 @@ def test_small_or_mixed_pictures_are_named() -> None:
         vif_pixel(small, small)
     with pytest.raises(SettingError, match="product or sum"):
         ms_ssim(TRUTH, TRUTH, combine="mean")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(40, 48), (41, 49)])
+def test_fsim_phase_congruency_against_complex_filters(size: tuple[int, int]) -> None:
+    """The plain way: one complex transform for each filter, odd sizes too."""
+    levels = textured(1, *size, channels=1)[0, 0].double() * 255
+    spectrum, bank = torch.fft.fft2(levels), _log_gabor(*size)
+    energies, amplitudes = torch.full(size, EPSILON).double(), torch.full(size, EPSILON).double()
+    made = _filters(*size, torch.float64, "cpu")
+    for orientation in range(ORIENTATIONS):
+        responses = torch.fft.ifft2(spectrum * bank[orientation])
+        total = responses.sum(0)
+        direction = total / (total.abs() + EPSILON)
+        turned = responses * direction.conj()
+        median = responses[0].abs().square().flatten().median()
+        tau = (median / math.log(2) / made.power[orientation] * made.spread[orientation] / 2).sqrt()
+        threshold = tau * (math.sqrt(math.pi / 2) + 2 * math.sqrt(2 - math.pi / 2)) / 1.7
+        energies += ((turned.real - turned.imag.abs()).sum(0) - threshold).clamp(min=0)
+        amplitudes += responses.abs().sum(0)
+    assert torch.allclose(_phase_congruency(levels[None])[0], energies / amplitudes, rtol=1e-9, atol=1e-12)
+
+
+def test_cw_ssim_laws() -> None:
+    truth = luma(TRUTH, "gray")
+    restored = luma(PAIRS["noise"], "gray")
+    assert cw_ssim(truth, truth).tolist() == pytest.approx([1, 1], abs=1e-9)
+    together = cw_ssim(restored, truth)
+    assert torch.allclose(together, torch.cat([cw_ssim(restored[i : i + 1], truth[i : i + 1]) for i in range(2)]))
+    shifted = truth.roll(1, dims=-1)  # what CW-SSIM was made for: a shift by a pixel costs little
+    assert (cw_ssim(shifted, truth) > 0.95).all()
+    assert (ssim(shifted, truth) < cw_ssim(shifted, truth)).all()
+    assert (cw_ssim(noisy(truth, 0.4), truth) < together).all()
+    with pytest.raises(SettingError, match="one channel"):
+        cw_ssim(TRUTH, TRUTH)
+    with pytest.raises(InputError, match="at least 64x64"):
+        cw_ssim(truth[..., :60], truth[..., :60])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (101, 96)])
+def test_cw_ssim_bands_hold_what_the_high_mask_lets_through(size: tuple[int, int]) -> None:
+    """Bands of all orientations together are the octave: their power is that of its half spectrum, doubled."""
+    bands = coarsest_bands(textured(1, *size, channels=1)[:, 0].double())
+    assert bands.shape[1] == 8
+    assert bands.shape[-2] == pytest.approx(size[0] / 8, abs=1)
+    constant = coarsest_bands(torch.full((1, *size), 3.0).double())
+    assert float(constant.abs().max()) < 1e-9 * float(bands.abs().max())
+    wave = torch.cos(2 * math.pi * 5 * torch.arange(size[1]) / size[1]).expand(1, *size).double()
+    found = coarsest_bands(wave).abs().mean(dim=(-2, -1))[0]
+    assert int(found.argmax()) == 0  # horizontal frequency: the first orientation

@@ -5,6 +5,7 @@ Pictures are (N, C, H, W) in [0, 1]. Averaging over pictures is a separate step 
 
 from finesight.metrics.brisque import brisque, brisque_features, brisque_scaled
 from finesight.metrics.colour import luma
+from finesight.metrics.cw_ssim import cw_ssim
 from finesight.metrics.fsim import fsim
 from finesight.metrics.gmsd import gmsd
 from finesight.metrics.ms_ssim import ms_ssim
@@ -19,6 +20,7 @@ __all__ = [
     "brisque",
     "brisque_features",
     "brisque_scaled",
+    "cw_ssim",
     "fit_niqe",
     "fsim",
     "gmsd",

@@ -68,13 +68,15 @@ def fit_asymmetric(values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tens
         shape alpha, scales beta left and right, deviations left and right, each (...). A side without values gives
         NaN scales; the shape is then the first of the grid, as the published search for the smallest gives.
     """
-    left, right = values.clamp(max=0), values.clamp(min=0)
-    left_squares, right_squares = left.square().sum(-1), right.square().sum(-1)
-    left_deviation = (left_squares / (values < 0).sum(-1)).sqrt()
-    right_deviation = (right_squares / (values > 0).sum(-1)).sqrt()
+    right = values.clamp(min=0)
+    left = values - right
+    above = right.count_nonzero(dim=-1)
+    below = values.count_nonzero(dim=-1) - above
+    left_norm, right_norm = (torch.linalg.vector_norm(side, dim=-1) for side in (left, right))
+    left_deviation, right_deviation = left_norm / below.sqrt(), right_norm / above.sqrt()
     ratio = left_deviation / right_deviation
-    count = values.shape[-1]
-    moment = ((right.sum(-1) - left.sum(-1)) / count).square() / ((left_squares + right_squares) / count)
+    mean = (right.sum(-1) - left.sum(-1)) / values.shape[-1]
+    moment = mean.square() * values.shape[-1] / (left_norm.square() + right_norm.square())
     target = moment * (ratio**3 + 1) * (ratio + 1) / (ratio.square() + 1).square()
     shapes, moments = _grid(values.dtype, str(values.device))
     alpha = shapes[_nearest(moments, target)]

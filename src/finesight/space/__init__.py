@@ -1,0 +1,1 @@
+"""The space of plausible pictures: sampling, consistency, scoring."""
