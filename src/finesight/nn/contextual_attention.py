@@ -139,12 +139,12 @@ class ContextualAttention(nn.Module):
         softmax_scale: similarities are multiplied by this before the softmax.
         fuse: add the similarities of diagonal neighbours, row by row, then column by column (the paper's attention
             propagation; published kernel size 3; ``False`` is its kernel size 1).
-        chunk: pairs of query and context positions at once, at half size. It bounds the memory: about 32 bytes a pair.
+        chunk: pairs of query and context positions at once, at half size. It bounds the memory: about 50 bytes a pair.
     """
 
     ignored = (r"fuse_kernel$",)
 
-    def __init__(self, *, softmax_scale: float = 10.0, fuse: bool = True, chunk: int = 2**22) -> None:
+    def __init__(self, *, softmax_scale: float = 10.0, fuse: bool = True, chunk: int = 2**21) -> None:
         super().__init__()
         self.softmax_scale = softmax_scale
         self.fuse = fuse

@@ -119,7 +119,7 @@ class AttentionNeck(nn.Module):
         border: Border = "reflect",
         softmax_scale: float = 10.0,
         fuse: bool = True,
-        chunk: int = 2**22,
+        chunk: int = 2**21,
     ) -> None:
         super().__init__()
         self.contextual_attention = ContextualAttention(softmax_scale=softmax_scale, fuse=fuse, chunk=chunk)

@@ -33,7 +33,7 @@ class DeepFillV1(DeepFill):
         border: Border = "reflect",
         output: Literal["clamp", "tanh"] = "clamp",
         softmax_scale: float = 10.0,
-        chunk: int = 2**22,
+        chunk: int = 2**21,
         order: ChannelOrder = "bgr",
     ) -> None:
         super().__init__(

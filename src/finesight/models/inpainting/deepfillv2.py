@@ -34,7 +34,7 @@ class DeepFillV2(DeepFill):
         border: Border = "reflect",
         output: Literal["clamp", "tanh"] = "tanh",
         softmax_scale: float = 10.0,
-        chunk: int = 2**22,
+        chunk: int = 2**21,
         order: ChannelOrder = "bgr",
     ) -> None:
         super().__init__(
