@@ -140,7 +140,7 @@ class ContextualAttention(nn.Module):
         fuse: add the similarities of diagonal neighbours, row by row, then column by column (the paper's attention
             propagation; published kernel size 3; ``False`` is its kernel size 1).
         chunk: pairs of query and context positions at once, at half size: about 50 bytes each. A block is at least one
-            row of queries, and up to six rows around it come along, so that beyond ``chunk`` pairs in a row (features of
+            row of queries, and up to six around it come along, so that beyond ``chunk`` pairs in a row (features of
             256 x 256) memory grows with the third power of the side, not the fourth.
     """
 
