@@ -1,18 +1,22 @@
-"""The catalog as a page: ``python -m finesight.zoo.document > docs/catalog.md``."""
+"""The catalog and the networks as pages.
+
+``python -m finesight.zoo.document catalog > docs/catalog.md``, and the same with ``networks``.
+"""
 
 from __future__ import annotations
 
 import sys
 from itertools import groupby
 
+from finesight.models.table import NETWORKS, network_class
 from finesight.zoo.cards import catalog
 from finesight.zoo.model import Card
 
-__all__ = ["catalog_page"]
+__all__ = ["catalog_page", "networks_page"]
 
 _HEAD = """# Catalog
 
-Made by `python -m finesight.zoo.document`; `finesight models info NAME` prints everything about one entry.
+Made by `python -m finesight.zoo.document catalog`; `finesight models info NAME` prints everything about one entry.
 Weights that do not ship are fetched when they are first used, checked against the published hash or its published
 beginning, and kept. "runs" says whether this version has the network. A licence is given only where the source states
 one.
@@ -37,5 +41,26 @@ def catalog_page() -> str:
     return "\n".join(parts)
 
 
+_NETWORKS_HEAD = """# Networks
+
+Made by `python -m finesight.zoo.document networks`. Every architecture that `finesight.models.table` names, what it is,
+and the named weights that belong to it. Each is compared with the published implementation's answers by
+`tests/oracles/check.py`.
+"""
+
+
+def networks_page() -> str:
+    """Every architecture by kind, with the first sentence of its docstring and its entries of the catalog."""
+    parts = [_NETWORKS_HEAD]
+    for kind, names in groupby(NETWORKS, key=lambda name: NETWORKS[name].split(".")[2]):
+        parts.append(f"## {kind}\n\n| architecture | what | weights |\n|---|---|---|")
+        for name in names:
+            summary = " ".join((network_class(name).__doc__ or "").split("\n\n")[0].split()).replace("|", "/")
+            weights = ", ".join(f"`{card.name}`" for card in catalog().values() if card.architecture == name)
+            parts.append(f"| `{name}` | {summary} | {weights} |")
+        parts[-1] += "\n"
+    return "\n".join(parts)
+
+
 if __name__ == "__main__":
-    sys.stdout.write(catalog_page())
+    sys.stdout.write(networks_page() if sys.argv[1:] == ["networks"] else catalog_page())
