@@ -15,6 +15,7 @@ from finesight import metrics
 from finesight.errors import InputError, SettingError, nearest
 from finesight.evaluate import parameters
 from finesight.evaluate.protocols import Protocol
+from finesight.metrics import alpha
 from finesight.metrics.colour import luma
 from finesight.metrics.inputs import check_pair, crop
 
@@ -104,6 +105,29 @@ def _l1_hole(restored: Tensor, reference: Tensor, view: View) -> Tensor:
     return ((restored - reference).abs() * hole).sum(dim=(1, 2, 3), dtype=torch.float64) / count
 
 
+def _unknown(restored: Tensor, reference: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
+    """Two alphas and where the trimap (the mask: 0 background, 1 foreground) leaves them open."""
+    assert view.mask is not None
+    if restored.shape[1] != 1:
+        restored, reference = restored[:, :1], reference[:, :1]  # a grey alpha that was written as colour
+    trimap = view.mask.to(restored)
+    known = (trimap <= 0) | (trimap >= 1)
+    wrong = int((known & ((restored - trimap).abs() > 1e-6)).sum())
+    if wrong:
+        raise InputError(f"{wrong} pixels of the alpha contradict the trimap: set known pixels to 0 and 1 first")
+    return restored, reference, ~known
+
+
+def _alpha(
+    function: Callable[[Tensor, Tensor, Tensor], Tensor], restored: Tensor, reference: Tensor, view: View
+) -> Tensor:
+    return function(*_unknown(restored, reference, view))
+
+
+def _sad(restored: Tensor, reference: Tensor, view: View) -> Tensor:
+    return alpha.sad(*_unknown(restored, reference, view)[:2])
+
+
 def _grey(function: Callable[..., Tensor], restored: Tensor, reference: Tensor, view: View, *given: object) -> Tensor:
     """Metrics whose published form takes the rounded grey luma."""
     pair = (luma(restored, "gray-rounded"), luma(reference, "gray-rounded"))
@@ -190,6 +214,10 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "piqe": _Entry("PIQE", "lower", partial(_single, metrics.piqe), needs=_NONE, decimals=2),
     "l1-hole": _Entry("L1 in the hole", "lower", _l1_hole, needs=_MASKED),
+    "sad": _Entry("SAD", "lower", _sad, needs=_MASKED, decimals=2),
+    "alpha-mse": _Entry("MSE", "lower", partial(_alpha, alpha.alpha_mse), needs=_MASKED),
+    "grad": _Entry("GRAD", "lower", partial(_alpha, alpha.gradient_error), needs=_MASKED, decimals=2),
+    "conn": _Entry("CONN", "lower", partial(_alpha, alpha.connectivity_error), needs=_MASKED, decimals=2),
 }
 
 METRICS: Mapping[str, str] = MappingProxyType({name: entry.title for name, entry in _ENTRIES.items()})

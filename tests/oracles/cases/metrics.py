@@ -24,6 +24,7 @@ from finesight.metrics import (
     ssim_blue,
     vif,
 )
+from finesight.metrics.alpha import alpha_mse, connectivity_error, gradient_error, sad
 from finesight.metrics.colour import luma_levels
 from finesight.metrics.scene_statistics import fit_asymmetric, local_contrast
 from tests.oracles.case import Answers, Case
@@ -132,7 +133,21 @@ def no_reference(oracle: Oracle) -> Answers:
     }
 
 
+def matting(oracle: Oracle) -> Answers:
+    truth, trimap, restored = (oracle.inputs[name][:, None] for name in ("alpha", "trimap", "pred"))
+    unknown = (trimap > 0) & (trimap < 255)
+    pair = restored.double() / 255, truth.double() / 255
+    scores = [
+        sad(*pair),
+        alpha_mse(*pair, unknown),
+        gradient_error(*pair, unknown, sigma=oracle.config["sigma"]),
+        connectivity_error(*pair, unknown),
+    ]
+    return {"scores": torch.stack(scores, dim=1)}
+
+
 CASES = {
+    "matting metrics": Case(matting, tolerance=1e-6),
     "PSNR / SSIM": Case(psnr_ssim, absolute=frozenset({"psnr_black_white"})),
     # The published VIF loses eigenvalues in float32: 1e-4 on photographs, 5e-3 on drawn pictures.
     "full_reference_metrics": Case(full_reference, looser={"vif": 5e-3}),
