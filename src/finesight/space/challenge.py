@@ -93,9 +93,15 @@ def _check(scale: int) -> None:
 
 def _distance_map(network: Lpips, sample: Tensor, features: list[Tensor]) -> Tensor:
     """LPIPS of one sample (3, H, W) 8-bit at each pixel, (H, W) float32."""
-    device = features[0].device
-    layers = network.layers(network.features(sample.to(device)[None].float() / 255), features)
+    layers = network.layers(_features(network, sample), features)
     return network.enlarge(layers, (sample.shape[-2], sample.shape[-1]))[0, 0]
+
+
+def _features(network: Lpips, image: Tensor) -> list[Tensor]:
+    """Unit features of an 8-bit picture (3, H, W); channels last, which convolutions on CPUs and the norm like best."""
+    device = next(network.parameters()).device
+    batch = image.to(device)[None].float() / 255
+    return network.features(batch.contiguous(memory_format=torch.channels_last))
 
 
 def _reduced(image: Tensor, scale: int) -> Tensor:
@@ -127,8 +133,7 @@ def score_picture(
     _check(scale)
     height, width = _cut(truth)
     truth = truth[:, :height, :width]
-    device = next(network.parameters()).device
-    features = network.features(truth.to(device)[None].float() / 255)
+    features = _features(network, truth)
     low = _reduced(truth, scale)
     best: Tensor | None = None
     distances, consistencies = [], []
@@ -173,10 +178,7 @@ def score_curve(truth: Tensor, samples: Iterable[Tensor], network: Lpips | None 
     """
     height, width = _cut(truth)
     truth = truth[:, :height, :width]
-    features: list[Tensor] = []
-    if network is not None:
-        device = next(network.parameters()).device
-        features = network.features(truth.to(device)[None].float() / 255)
+    features = [] if network is None else _features(network, truth)
     best: Tensor | None = None
     means, locals_ = [], []
     for index, given in enumerate(samples):
