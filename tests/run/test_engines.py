@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,49 @@ class TestOpenVino:
         assert sum("cannot run this network" in note for note in report.notes) == 1
 
 
+class TestOnnxRuntime:
+    def test_it_agrees_on_any_size_and_keeps_its_graph(self, own_cache: Path) -> None:
+        pytest.importorskip("onnxruntime", reason="the extra 'fast' is not installed")
+        pytest.importorskip("onnxscript", reason="the extra 'fast' is not installed")
+        from finesight.run.engines.onnxruntime import OnnxNetwork
+
+        network = Skipping()
+        prepared: Prepared = OnnxNetwork(network)
+        for given in (image(), image(8, 90), image(24, 24).repeat(3, 1, 1, 1)):
+            torch.testing.assert_close(prepared(given), TorchNetwork(network, CPU)(given), rtol=0, atol=1e-5)
+        (folder,) = (own_cache / "engines").iterdir()
+        written = (folder / "graph.onnx").stat().st_mtime_ns
+        assert OnnxNetwork(network).note == ""
+        assert (folder / "graph.onnx").stat().st_mtime_ns == written
+        (folder / "graph.onnx").write_bytes(b"damaged")
+        prepared = OnnxNetwork(network)
+        assert "damaged" in prepared.note
+        torch.testing.assert_close(prepared(image()), network(image()), rtol=0, atol=1e-5)
+
+    def test_lower_precision_is_refused(self) -> None:
+        from finesight.run.engines.onnxruntime import OnnxNetwork
+
+        with pytest.raises(SettingError, match="float32 only"):
+            OnnxNetwork(Skipping(), precision="bfloat16")
+
+
+class TestCompile:
+    def test_without_a_compiler_torch_does_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("finesight.run.engines.compile.shutil.which", lambda _: None)
+        _, report = Upscaler(model_of(Plain()), device="cpu", engine="compile", precision="float32")(from_array(NOISE))
+        assert report.engine == "torch"
+        assert "C++ compiler" in report.notes[0]
+
+    @pytest.mark.large
+    def test_it_agrees(self) -> None:
+        from finesight.run.engines.compile import CompiledNetwork
+
+        network = Skipping()
+        prepared = CompiledNetwork(network, CPU)
+        for given in (image(), image(8, 90)):
+            torch.testing.assert_close(prepared(given), TorchNetwork(network, CPU)(given), rtol=0, atol=1e-5)
+
+
 class TestChoosing:
     @pytest.fixture
     def speeds(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,6 +333,14 @@ class TestChoosing:
         with pytest.raises(MissingExtraError, match=r"finesight\[fast\]"):
             Upscaler(model_of(Plain()), device="cpu", engine="openvino", precision="float32")(from_array(NOISE))
 
+    @pytest.mark.usefixtures("speeds")
+    def test_many_small_pictures_become_worth_measuring(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("finesight.run.work.PROBE_WORTH", 5 * 40 * 52)
+        monkeypatch.setattr(select, "PROBE_WORTH", 5 * 40 * 52)
+        upscaler = Upscaler(model_of(Skipping(), "skipping"), device="cpu")
+        reasons = [upscaler(from_array(NOISE))[1].why for _ in range(7)]
+        assert [why.split(":")[0] for why in reasons[3:]] == [reasons[0], "measured", "measured", "measured"]
+
 
 class TestCache:
     def test_fingerprints_tell_networks_apart(self) -> None:
@@ -316,6 +368,20 @@ class TestCache:
         assert engine_folder() == own_cache / "engines"
 
 
+class Slow(nn.Module):
+    """Takes a known time for each pixel, more for the first tile, and says where it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.traits = Traits(task="super-resolution", scale=2, halo=0)
+        self.first = True
+
+    def forward(self, image: Tensor) -> Tensor:
+        time.sleep(image.shape[2] * image.shape[3] * 2e-5 + 0.05 * self.first)
+        self.first = False
+        return F.interpolate(image, scale_factor=2, mode="nearest")
+
+
 class TestEstimate:
     def test_it_tells_the_plan_and_memory(self) -> None:
         picture = from_array(NOISE)
@@ -329,3 +395,13 @@ class TestEstimate:
         assert found.seconds > 0
         assert found.memory > 10**7
         assert found.as_dict()["engine"] == "torch"
+
+    @pytest.mark.parametrize(("height", "width", "scale"), [(60, 60, 2), (100, 150, 2), (50, 70, 4)])
+    def test_time_is_within_30_percent(self, height: int, width: int, scale: int) -> None:
+        picture = from_array(np.zeros((height, width, 3), np.uint8))
+        found = Upscaler(model_of(Slow()), device="cpu", engine="torch", precision="float32", tile=50).estimate(
+            picture, scale
+        )
+        began = time.perf_counter()
+        Upscaler(model_of(Slow()), device="cpu", engine="torch", precision="float32", tile=50)(picture, scale)
+        assert found.seconds == pytest.approx(time.perf_counter() - began, rel=0.3)

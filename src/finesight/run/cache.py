@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["engine_folder", "fingerprint", "machine", "read_json", "store", "write_json"]
+__all__ = ["engine_folder", "fingerprint", "machine", "read_json", "remove", "store", "write_json"]
 
 
 def engine_folder() -> Path:
@@ -74,6 +74,11 @@ def write_json(path: Path, content: dict[str, Any]) -> bool:
             temporary.unlink()
         return False
     return True
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder of the cache; what cannot be deleted stays and will be replaced by nobody."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def store(made: Path, target: Path) -> bool:

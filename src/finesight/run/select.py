@@ -24,14 +24,15 @@ from finesight.run.pixels import View, to_tensor
 from finesight.run.precision import LARGEST_ERROR, native, root_mean_square
 from finesight.run.tiles import plan_tiles
 
-__all__ = ["Choice", "Chosen", "candidates", "choose", "prepare"]
+__all__ = ["PROBE_WORTH", "Choice", "Chosen", "candidates", "choose", "prepare"]
 
-PROBE_WORTH = 1_500_000
+PROBE_WORTH = 600_000
 """Pixels of a job from which measuring costs less than it can win; smaller ones take what is safe and usually good."""
 
 _SAMPLE = 128
 _SMALL_SAMPLE = 64
-_ROUNDS = 3
+_ROUNDS = 2
+_HOPELESS = 1.5  # times the fastest: not timed a second time
 _PACKAGES = ("torch", "openvino", "onnxruntime", "finesight")
 
 
@@ -82,7 +83,15 @@ def prepare(choice: Choice, network: nn.Module, device: torch.device) -> Prepare
             from finesight.run.engines.openvino import OpenVinoNetwork
 
             return OpenVinoNetwork(network, precision=choice.precision)
-    raise SettingError(f"engine: expected auto, torch or openvino, got '{choice.engine}'.")
+        case "onnxruntime":
+            from finesight.run.engines.onnxruntime import OnnxNetwork
+
+            return OnnxNetwork(network, precision=choice.precision)
+        case "compile":
+            from finesight.run.engines.compile import CompiledNetwork
+
+            return CompiledNetwork(network, device, precision=choice.precision)
+    raise AssertionError(f"an unknown engine got past the settings: {choice.engine}")
 
 
 def candidates(network: nn.Module, device: torch.device, engine: Engine, precision: Precision) -> list[Choice]:
@@ -93,19 +102,23 @@ def candidates(network: nn.Module, device: torch.device, engine: Engine, precisi
     """
     if engine in ("openvino", "onnxruntime") and device.type != "cpu":
         raise SettingError(f"engine {engine} computes on the CPU only. Use --device cpu, or --engine torch.")
-    precisions: Sequence[str] = ("float32", *native(device)) if precision == "auto" else (precision,)
+    lower = () if engine == "onnxruntime" else native(device)
+    precisions: Sequence[str] = ("float32", *lower) if precision == "auto" else (precision,)
     engines: list[str] = [engine]
     if engine == "auto":
         engines = ["torch"]
-        if device.type == "cpu" and importlib.util.find_spec("openvino") is not None:
-            engines.append("openvino")
+        # One of them: they win over the same thing, and OpenVINO by more wherever both were measured.
+        fast = [name for name in ("openvino", "onnxruntime") if importlib.util.find_spec(name) is not None]
+        if device.type == "cpu" and fast and not (fast[0] == "onnxruntime" and precision not in ("auto", "float32")):
+            engines.append(fast[0])
     convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
     layouts = (False, True) if convolves and device.type in ("cpu", "cuda") else (False,)
     found = []
     for name in engines:
         for kind in precisions:
             if name != "torch":
-                found.append(Choice(name, kind))
+                if name != "onnxruntime" or kind == "float32" or engine != "auto":
+                    found.append(Choice(name, kind))
             elif kind == "float32":
                 found += [Choice(name, kind, layout) for layout in layouts]
             else:
@@ -236,17 +249,19 @@ def _measured(
             notes.append(_failed(way, error))
         took[way] = time.perf_counter() - began
     reference = ready[ways[0]](sample)
-    best: dict[Choice, float] = dict.fromkeys(ready, float("inf"))
-    for _ in range(_ROUNDS):
+    best: dict[Choice, float] = dict.fromkeys(ready, math.inf)
+    errors: dict[Choice, float] = {}
+    for turn in range(_ROUNDS):
         for way, prepared in ready.items():
+            if turn and best[way] > _HOPELESS * min(best.values()):
+                continue
             began = time.perf_counter()
-            float(prepared(sample)[0, 0, 0, 0])  # reading a value waits for a GPU
+            answer = prepared(sample)
+            answer[0, 0, 0, 0].item()  # reading a value waits for a GPU
             best[way] = min(best[way], time.perf_counter() - began)
+            errors[way] = root_mean_square(answer, reference)
     area = sample.shape[2] * sample.shape[3]
-    speeds = {}
-    for way, prepared in ready.items():
-        off = root_mean_square(prepared(sample), reference)
-        speeds[way] = _Speed(took[way], best[way] / area, off if math.isfinite(off) else math.inf)
+    speeds = {way: _Speed(took[way], best[way] / area, _or_infinite(errors[way])) for way in ready}
     for way, speed in speeds.items():
         notebook.note(way, speed, save=False)
     notebook.save()
@@ -258,6 +273,11 @@ def _measured(
     )
     notes += [ready[fastest].note] if ready[fastest].note else []
     return Chosen(ready[fastest], why, tuple(dict.fromkeys(notes)))
+
+
+def _or_infinite(error: float) -> float:
+    """What is no number is as wrong as can be."""
+    return error if math.isfinite(error) else math.inf
 
 
 def _sample(network: nn.Module, pixels: np.ndarray, device: torch.device, side: int) -> Tensor:

@@ -21,7 +21,7 @@ from finesight.run.particular import check_whole, particular
 from finesight.run.query import Queries, run_queries
 from finesight.run.report import Estimate, Report
 from finesight.run.seams import Seam
-from finesight.run.select import choose
+from finesight.run.select import PROBE_WORTH, choose
 from finesight.run.stage import Stage, plan_stage, run_stage
 from finesight.zoo.model import Model
 
@@ -55,11 +55,12 @@ class Ready:
 
 
 class Networks:
-    """Networks made ready, each once."""
+    """Networks made ready, each once; once more when many small pictures turn out to be worth measuring for."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._ready: dict[str, Ready] = {}
+        self._worked: dict[str, int] = {}
 
     def ready(self, model: Model, pixels: np.ndarray, work: int) -> Ready:
         """The network of ``model`` for a job of ``work`` pixels that begins with the picture ``pixels``."""
@@ -68,13 +69,15 @@ class Networks:
         # Half a grey level is nothing in 8 bits and 128 levels in 16.
         precision = "float32" if given.precision == "auto" and pixels.dtype != np.uint8 else given.precision
         key = f"{name} {precision}"
-        if key not in self._ready:
+        before = self._worked.get(key, 0)
+        worked = self._worked[key] = before + work
+        if key not in self._ready or before < PROBE_WORTH <= worked:
             own = particular(model, given.device, precision=given.precision, engine=given.engine)
             if own is not None:
                 self._ready[key] = Ready(name, *own)
                 return self._ready[key]
             device = given.device
-            chosen = choose(model.network, device, pixels, work, engine=given.engine, precision=precision)
+            chosen = choose(model.network, device, pixels, worked, engine=given.engine, precision=precision)
             plain = chosen.prepared.engine == "torch" and chosen.prepared.precision == "float32"
             network = model.network
             again = None if plain else lambda: TorchNetwork(network, device)

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from finesight.extras import need
-from finesight.run.cache import engine_folder, fingerprint, store
+from finesight.run.cache import engine_folder, fingerprint, remove, store
 from finesight.run.fuse import fuse
 
-__all__ = ["OpenVinoNetwork", "version"]
+__all__ = ["OpenVinoNetwork", "version", "write_openvino"]
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _GRAPH = "graph.xml"
@@ -67,7 +67,7 @@ class OpenVinoNetwork:
         graph = self._cached(core, folder)
         with tempfile.TemporaryDirectory() as made:
             if graph is None:
-                _convert(openvino, network, Path(made), mixed=precision != "float32")
+                write_openvino(network, Path(made), mixed=precision != "float32")
                 graph = core.read_model(Path(made) / _GRAPH)
                 store(Path(made), folder)
             settings = {
@@ -85,7 +85,7 @@ class OpenVinoNetwork:
             return core.read_model(folder / _GRAPH)
         except RuntimeError:
             self.note = "a damaged graph in the cache was made again"
-            _discard(folder)
+            remove(folder)
             return None
 
     def __call__(self, tiles: Tensor) -> Tensor:
@@ -94,14 +94,16 @@ class OpenVinoNetwork:
         return torch.from_numpy(np.array(self._request.get_output_tensor().data, dtype=np.float32))
 
 
-def _discard(folder: Path) -> None:
-    import shutil
+def write_openvino(network: nn.Module, folder: Path, *, mixed: bool = False) -> None:
+    """Write the fused network as ``graph.xml`` and ``graph.bin`` into ``folder``, for any number and size of pictures.
 
-    shutil.rmtree(folder, ignore_errors=True)
+    With ``mixed`` the ends are marked to stay float32 where a lower precision is asked of OpenVINO.
 
-
-def _convert(openvino: Any, network: nn.Module, folder: Path, *, mixed: bool) -> None:
-    """Write ``graph.xml`` and ``graph.bin`` into ``folder``."""
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+        RuntimeError: OpenVINO cannot express this network, or torch cannot trace it.
+    """
+    openvino = _openvino()
     why = "for the engine openvino"
     frontend = need("openvino.frontend", extra="fast", why=why)
     tracing = need("openvino.frontend.pytorch.ts_decoder", extra="fast", why=why)
