@@ -123,7 +123,7 @@ def test_inputs_are_cut_and_filled() -> None:
 def test_mistakes_are_named(network: Ttsr) -> None:
     image = picture(2, 3, 4, 4)
     for reference in (picture(1, 3, 3, 8), picture(3, 3, 8, 8), picture(2, 1, 8, 8)):
-        with pytest.raises(InputError, match="one (reference )?for (all|each)"):
+        with pytest.raises(InputError, match=r"one (reference )?for (all|each)"):
             network(image, reference)
     with pytest.raises(SettingError, match="multiple of 32"):
         TtsrDiscriminator(100)
