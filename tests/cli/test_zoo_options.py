@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 import finesight
+from finesight.errors import CancelledError
 from finesight.run.faces import find_landmarks
 
 from . import zoo
@@ -119,6 +121,27 @@ def test_faces_with_landmarks(here: Command, files: dict[str, Path], picture: Ma
     assert again.code == 2
     assert "new/out.json exists already" in again.err
     assert here(*command, "--overwrite").code == 1
+
+
+def test_landmarks_of_what_was_done_are_kept(
+    here: Command, files: dict[str, Path], picture: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from finesight.cli import enlarge
+
+    work = enlarge.enlarge
+
+    def stopped_at_b(order: enlarge.Order, *others: Any) -> dict[str, Any]:
+        if order.job.item.source == "b.png":
+            raise CancelledError("stopped")
+        return work(order, *others)
+
+    monkeypatch.setattr(enlarge, "enlarge", stopped_at_b)
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / name, 16, 16)
+    answer = here("upscale", "a.png", "b.png", "-m", files["dic-x8"], "--landmarks", "out.json")
+    assert "Stopped. Done: 1. Left: 1." in answer.err
+    found = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert [result["input"] for result in found] == ["a.png"]
 
 
 def test_landmarks_at_another_scale(here: Command, files: dict[str, Path], picture: Make, tmp_path: Path) -> None:
