@@ -139,3 +139,39 @@ def test_second_order_draws_what_is_published() -> None:
     for share, found in shares.items():
         assert abs(found / count - share) < 4 * math.sqrt(share * (1 - share) / count), share
     assert all(30 <= p.first.quality <= 95 and 0.15 <= p.first.resize.factor <= 1.5 for p in drawn)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (8, 44), (64, 8), (20, 36)])
+def test_second_order_takes_pictures_of_any_size(size: tuple[int, int]) -> None:
+    image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(5))
+    for seed in range(12):
+        parameters = second_order.sample(second_order.SecondOrder(), torch.Generator().manual_seed(seed))
+        low = second_order.apply(image, parameters, scale=4)
+        assert low.shape == (1, 3, size[0] // 4, size[1] // 4)
+        assert 0 <= float(low.min()) <= float(low.max()) <= 1
+
+
+def test_filter_repeats_the_border_of_small_pictures_only_when_asked() -> None:
+    image = torch.rand(1, 3, 5, 40, generator=torch.Generator().manual_seed(3))
+    kernel = torch.zeros(1, 21, 21)
+    kernel[0, 20, 10] = 1  # the pixel ten rows below, always beyond the border
+    out = filter_each(image, kernel, small="repeat")
+    assert torch.equal(out, image[..., -1:, :].expand_as(image))
+    large = picture(40)
+    wide = kernels.gaussian(21, 2.0)[None]
+    assert torch.equal(filter_each(large, wide, small="repeat"), filter_each(large, wide))
+
+
+def test_kernels_of_their_own_size_filter_as_padded_ones() -> None:
+    for seed in range(6):
+        kernel = second_order.sample(second_order.SecondOrder(), torch.Generator().manual_seed(seed)).first.blur
+        own, full = kernel.own_values()[None], kernel.values()[None]
+        assert torch.allclose(filter_each(picture(), own), filter_each(picture(), full), atol=1e-6)
+
+
+def test_poisson_counts_levels_as_defined() -> None:
+    image = picture().mul(255).round() / 255
+    generator = torch.Generator().manual_seed(4)
+    field = poisson_field(image, 1.0, gray=False, generator=generator)
+    expected = torch.poisson(image * poisson_levels(image), generator=torch.Generator().manual_seed(4))
+    assert torch.allclose(field, expected / poisson_levels(image) - image)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,12 +13,14 @@ from finesight.errors import SettingError
 __all__ = ["filter_each", "unsharp_kernel", "unsharp_mask"]
 
 
-def filter_each(image: Tensor, kernels: Tensor) -> Tensor:
+def filter_each(image: Tensor, kernels: Tensor, *, small: Literal["refuse", "repeat"] = "refuse") -> Tensor:
     """Correlate every picture with its own kernel (not flipped), the border reflected without its last pixel.
 
     Args:
         image: ``(N, C, H, W)``; both sides larger than half the kernel.
         kernels: ``(N, k, k)``, or ``(1, k, k)`` for all, k odd.
+        small: what to do with a picture that has a side of half a kernel or less and cannot be reflected:
+            ``repeat`` its border pixels instead.
 
     Raises:
         SettingError: shapes do not fit, or a picture is smaller than half its kernel.
@@ -25,9 +29,10 @@ def filter_each(image: Tensor, kernels: Tensor) -> Tensor:
     size = kernels.shape[-1]
     if kernels.shape not in ((n, size, size), (1, size, size)) or size % 2 == 0:
         raise SettingError(f"kernels: expected ({n}, k, k) or (1, k, k) with odd k, got {tuple(kernels.shape)}")
-    if min(h, w) <= size // 2:
+    reflected = min(h, w) > size // 2
+    if not reflected and small == "refuse":
         raise SettingError(f"a kernel of {size} needs pictures of at least {size // 2 + 1} pixels a side, got {h}x{w}")
-    extended = F.pad(image, (size // 2,) * 4, mode="reflect")
+    extended = F.pad(image, (size // 2,) * 4, mode="reflect" if reflected else "replicate")
     filters = kernels.to(image).expand(n, size, size).repeat_interleave(c, 0)[:, None]
     return F.conv2d(extended.reshape(1, n * c, *extended.shape[-2:]), filters, groups=n * c).reshape(n, c, h, w)
 

@@ -58,12 +58,17 @@ def _rounded(values: Tensor, differentiable: bool) -> Tensor:
 def _plane(plane: Tensor, table: Tensor, differentiable: bool) -> Tensor:
     """One plane ``(N, H, W)`` in 0..255 through DCT, quantisation and back; ``table`` is ``(N or 1, 8, 8)``."""
     n, h, w = plane.shape
-    blocks = (plane - 128).reshape(n, h // 8, 8, w // 8, 8).transpose(2, 3)  # n, row, column, y, x
     cosines = _cosines(plane)
-    step = table[:, None, None]
-    levels = _rounded(cosines @ blocks @ cosines.T / step, differentiable)
-    back = cosines.T @ (levels * step) @ cosines + 128
-    return back.transpose(2, 3).reshape(n, h, w)
+
+    def both_ways(values: Tensor, down: Tensor, across: Tensor) -> Tensor:
+        """``down @ block @ across`` of all blocks, without moving one: few large products, not many of 8x8."""
+        columns = down @ values.reshape(n, h // 8, 8, w)
+        return columns.reshape(-1, 8) @ across
+
+    step = table[:, None, :, None]
+    transformed = both_ways(plane - 128, cosines, cosines.T).reshape(n, h // 8, 8, w // 8, 8)
+    levels = _rounded(transformed / step, differentiable)
+    return both_ways(levels * step, cosines.T, cosines).reshape(n, h, w) + 128
 
 
 def jpeg(

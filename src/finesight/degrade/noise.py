@@ -23,6 +23,13 @@ def poisson_levels(image: Tensor) -> float:
     return float(2 ** math.ceil(math.log2(len(torch.unique(image)))))
 
 
+def _levels_8bit(gray_levels: Tensor) -> float:
+    """``poisson_levels`` of whole numbers 0..255: a histogram instead of a sort."""
+    used = torch.zeros(256, dtype=torch.bool, device=gray_levels.device)
+    used[gray_levels.flatten().long()] = True
+    return float(2 ** math.ceil(math.log2(int(used.sum()))))
+
+
 def poisson_field(image: Tensor, scale: Tensor | float, *, gray: bool, generator: torch.Generator | None) -> Tensor:
     """Photon noise: (Poisson(V y) / V - y) scale, where y is the picture on the 8-bit grid and V ``poisson_levels``.
 
@@ -35,8 +42,9 @@ def poisson_field(image: Tensor, scale: Tensor | float, *, gray: bool, generator
     if gray:
         weights = torch.tensor(_LUMA).to(image).reshape(1, 3, 1, 1)
         image = (image * weights).sum(1, keepdim=True)
-    levels = (image * 255).round().clamp(0, 255) / 255
-    counts = torch.tensor([poisson_levels(one) for one in levels]).to(image).reshape(-1, 1, 1, 1)
+    gray_levels = (image * 255).round().clamp(0, 255)
+    levels = gray_levels / 255
+    counts = torch.tensor([_levels_8bit(one) for one in gray_levels]).to(image).reshape(-1, 1, 1, 1)
     drawn = torch.poisson(levels * counts, generator=generator) / counts
     amount = torch.as_tensor(scale, dtype=image.dtype, device=image.device).reshape(-1, 1, 1, 1)
     return (drawn - levels) * amount

@@ -24,8 +24,9 @@ from finesight.degrade.noise import gaussian_field, poisson_field, with_noise
 __all__ = ["Kernel", "Noise", "Parameters", "Resize", "SecondOrder", "Stage", "StageSettings", "apply", "sample"]
 
 Mode = Literal["area", "bilinear", "bicubic"]
+Family = Literal["iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso", "sinc", "none"]
 _MODES: tuple[Mode, ...] = ("area", "bilinear", "bicubic")
-_FAMILIES = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso")
+_FAMILIES: tuple[Family, ...] = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso")
 _PROBABILITIES = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
 LARGEST_KERNEL = 21
 
@@ -68,7 +69,7 @@ class SecondOrder:
 class Kernel:
     """A blur kernel by its numbers; ``family`` is one of the mixed ones, ``sinc`` or ``none`` (a pulse)."""
 
-    family: str = "none"
+    family: Family = "none"
     size: int = LARGEST_KERNEL
     sigma_x: float = 0.0
     sigma_y: float = 0.0
@@ -77,22 +78,24 @@ class Kernel:
     cutoff: float = 0.0
 
     def values(self) -> Tensor:
-        """``(21, 21)`` float64, sum 1."""
+        """``(21, 21)`` float64, sum 1: kernels of all sizes as one batch."""
+        return kernels.padded(self.own_values(), LARGEST_KERNEL)
+
+    def own_values(self) -> Tensor:
+        """``(size, size)`` float64, sum 1; ``(1, 1)`` of a pulse. Filters as ``values`` does, at less cost."""
         if self.family == "none":
-            made = torch.ones(1, 1, dtype=torch.float64)
-        elif self.family == "sinc":
-            made = kernels.sinc(self.size, self.cutoff)
-        else:
-            kind, _, form = self.family.rpartition("_")
-            made = kernels.gaussian(
-                self.size,
-                self.sigma_x,
-                self.sigma_y if form == "aniso" else None,
-                angle=self.angle,
-                family="generalized" if kind == "generalized" else "plateau" if kind == "plateau" else "gaussian",
-                shape=self.shape,
-            )
-        return kernels.padded(made, LARGEST_KERNEL)
+            return torch.ones(1, 1, dtype=torch.float64)
+        if self.family == "sinc":
+            return kernels.sinc(self.size, self.cutoff)
+        kind, _, form = self.family.rpartition("_")
+        return kernels.gaussian(
+            self.size,
+            self.sigma_x,
+            self.sigma_y if form == "aniso" else None,
+            angle=self.angle,
+            family="generalized" if kind == "generalized" else "plateau" if kind == "plateau" else "gaussian",
+            shape=self.shape,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,12 @@ def sample(settings: SecondOrder, generator: torch.Generator) -> Parameters:
 
 
 def resized(image: Tensor, mode: Mode, *, factor: float | None = None, size: tuple[int, int] | None = None) -> Tensor:
-    """``F.interpolate`` without antialiasing; a factor maps coordinates by itself, a size by the ratio of sizes."""
+    """``F.interpolate`` without antialiasing; a factor maps coordinates by itself, a size by the ratio of sizes.
+
+    A side never becomes less than one pixel.
+    """
+    if factor is not None and min(image.shape[-2:]) * factor < 1:
+        size, factor = (max(1, int(image.shape[-2] * factor)), max(1, int(image.shape[-1] * factor))), None
     return F.interpolate(image, size=size, scale_factor=factor, mode=mode)
 
 
@@ -216,7 +224,7 @@ def noise_field(image: Tensor, noise: Noise) -> Tensor:
 
 
 def _blurred(image: Tensor, kernel: Kernel) -> Tensor:
-    return image if kernel.family == "none" else filter_each(image, kernel.values()[None])
+    return image if kernel.family == "none" else filter_each(image, kernel.own_values()[None], small="repeat")
 
 
 def finish(
@@ -225,7 +233,9 @@ def finish(
     """The end in one of its two orders: resize and sinc, then JPEG (``last``), or JPEG, then resize and sinc."""
     if not last:
         image = jpeg(image.clamp(0, 1), quality)
-    image = filter_each(resized(image, mode, size=size), sinc)
+    image = resized(image, mode, size=size)
+    if sinc.shape[-1] > 1:
+        image = filter_each(image, sinc, small="repeat")
     return jpeg(image.clamp(0, 1), quality) if last else image
 
 
@@ -233,8 +243,8 @@ def apply(image: Tensor, parameters: Parameters, *, scale: int) -> Tensor:
     """Degrade one picture.
 
     Args:
-        image: ``(1, 3, H, W)`` RGB in [0, 1], H and W multiples of ``scale`` and of at least 11 ``scale``, and so large
-            that the smallest resize leaves more than half a kernel.
+        image: ``(1, 3, H, W)`` RGB in [0, 1] of any size, H and W multiples of ``scale``. Where a shrunken side is at
+            most half a kernel its border is repeated instead of reflected, and no side becomes less than a pixel.
         parameters: from ``sample``.
         scale: how much smaller the result is.
 
@@ -248,9 +258,9 @@ def apply(image: Tensor, parameters: Parameters, *, scale: int) -> Tensor:
     out = jpeg(with_noise(out, noise_field(out, first.noise)), first.quality)
     out = _blurred(out, second.blur)
     factor = second.resize.factor / scale
-    out = resized(out, second.resize.mode, size=(int(height * factor), int(width * factor)))
+    out = resized(out, second.resize.mode, size=(max(1, int(height * factor)), max(1, int(width * factor))))
     out = with_noise(out, noise_field(out, second.noise))
-    sinc = parameters.final_sinc.values()[None]
+    sinc = parameters.final_sinc.own_values()[None]
     size = (height // scale, width // scale)
     out = finish(out, parameters.final_mode, sinc, second.quality, size, last=parameters.jpeg_last)
     return (out * 255).round().clamp(0, 255) / 255
