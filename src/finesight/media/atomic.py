@@ -15,7 +15,7 @@ from finesight.errors import OutputError
 
 from .files import shown
 
-__all__ = ["PART", "atomically", "explain", "part_prefix"]
+__all__ = ["PART", "atomically", "explain", "lock", "part_prefix"]
 
 PART = ".part"
 """How the names of unfinished files end; they begin with a dot."""
@@ -51,7 +51,7 @@ def atomically(target: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(explain(error, target)) from error
     try:
-        _lock(handle)
+        lock(handle)
         yield temporary
         _finish(temporary, final)
     except OSError as error:
@@ -106,7 +106,7 @@ def _finish(temporary: Path, final: Path) -> None:
                 os.close(folder)
 
 
-def _lock(handle: int) -> bool:
+def lock(handle: int) -> bool:
     """Hold the file for this process; the lock ends with the process, however it dies."""
     try:
         import fcntl
@@ -127,7 +127,7 @@ def _remove_stray(final: Path) -> None:
         with contextlib.suppress(OSError):
             handle = os.open(stray, os.O_RDWR)
             try:
-                if _lock(handle):
+                if lock(handle):
                     os.unlink(stray)
             finally:
                 os.close(handle)

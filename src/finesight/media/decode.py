@@ -10,10 +10,10 @@ from finesight.errors import InputError
 
 from .files import Opened
 from .formats import LIBVIPS_LONGEST
-from .libvips import failure, vips
+from .libvips import damage, vips
 from .picture import Pixels
 
-__all__ = ["LIMIT", "VIPS_LOADERS", "check_limit", "decode", "open_lazily", "stretch"]
+__all__ = ["LIMIT", "VIPS_LOADERS", "check_limit", "decode", "lazily_rgb", "open_lazily", "samples", "stretch"]
 
 LIMIT = 2**30
 """Pixels that `read` takes by default: 32,768 x 32,768."""
@@ -61,13 +61,7 @@ def open_lazily(opened: Opened) -> Any:
         # A TIFF file cut short behind its tags is an error to libvips, not a truncation.
         return load(source, access="sequential", fail_on="error" if opened.format == "tiff" else "truncated")
     except (pyvips.Error, UnicodeDecodeError) as error:
-        raise InputError(_damaged(opened, error)) from error
-
-
-def _damaged(opened: Opened, error: Exception) -> str:
-    return (
-        f"{opened.name} is damaged or cut short, or not a {opened.format} picture that can be read: {failure(error)}."
-    )
+        raise InputError(damage(opened.name, opened.format, error)) from error
 
 
 def decode(opened: Opened, image: Any, *, bits: int = 0, notes: list[str]) -> tuple[Pixels, Pixels | None, bool]:
@@ -88,10 +82,10 @@ def decode(opened: Opened, image: Any, *, bits: int = 0, notes: list[str]) -> tu
     """
     pyvips = vips()
     try:
-        image, converted = _to_rgb(opened, image, notes)
+        image, converted = lazily_rgb(opened, image, notes)
         array = image.numpy()
     except (pyvips.Error, UnicodeDecodeError) as error:
-        raise InputError(_damaged(opened, error)) from error
+        raise InputError(damage(opened.name, opened.format, error)) from error
     array = array.reshape(image.height, image.width, image.bands)
     if opened.format == "avif" and array.dtype == np.uint16 and 8 < bits < 16:
         stretch(array, bits)
@@ -105,7 +99,7 @@ def decode(opened: Opened, image: Any, *, bits: int = 0, notes: list[str]) -> tu
     return pixels, alpha, converted
 
 
-def _to_rgb(opened: Opened, image: Any, notes: list[str]) -> tuple[Any, bool]:
+def lazily_rgb(opened: Opened, image: Any, notes: list[str]) -> tuple[Any, bool]:
     """Grey, grey+alpha, RGB or RGBA of any libvips image, and whether it is sRGB by conversion now."""
     if image.interpretation in ("lab", "labs", "xyz"):
         notes.append(f"The {image.interpretation} colours were converted to sRGB.")
@@ -123,6 +117,18 @@ def _to_rgb(opened: Opened, image: Any, notes: list[str]) -> tuple[Any, bool]:
         )
         image = image[:3]
     return image, False
+
+
+def samples(image: Any) -> np.dtype:
+    """The NumPy type of a libvips image's numbers.
+
+    Raises:
+        InputError: numbers that are not read as a picture.
+    """
+    known = {"uchar": np.uint8, "ushort": np.uint16, "uint": np.uint32, "float": np.float32}
+    if image.format not in known:
+        raise InputError(f"The picture holds {image.format} numbers, which finesight does not read as a picture.")
+    return np.dtype(known[image.format])
 
 
 def _from_cmyk(image: Any, notes: list[str]) -> Any:

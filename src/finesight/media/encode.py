@@ -20,8 +20,17 @@ __all__ = ["encode"]
 _BIG_TIFF = 3_900_000_000  # bytes of pixels from which offsets may need 8 bytes, whatever compression saves
 
 
-def encode(path: Path, picture: Picture, format: str, quality: int) -> list[str]:  # noqa: A002
+def encode(
+    path: Path,
+    picture: Picture,
+    format: str,  # noqa: A002
+    quality: int,
+    *,
+    image: Callable[[], Any] | None = None,
+) -> list[str]:
     """Write a picture, at a depth and in a mode that the format holds, with exactly the metadata it carries.
+
+    With `image`, a maker of a libvips image of the same shape, its pixels are written (TIFF and PNG only).
 
     Returns:
         one sentence for everything that did not fit.
@@ -34,6 +43,8 @@ def encode(path: Path, picture: Picture, format: str, quality: int) -> list[str]
         raw.WRITERS[format](path, picture)
         return []
     try:
+        if image is not None:
+            return {"png": _png, "tiff": _tiff}[format](path, picture, quality, image())
         return _ENCODERS[format](path, picture, quality)
     except vips().Error as error:
         text = failure(error)
@@ -90,10 +101,11 @@ class _Sink:
             raise self.error
 
 
-def _png(path: Path, picture: Picture, _: int) -> list[str]:
+def _png(path: Path, picture: Picture, _: int, image: Any = None) -> list[str]:
+    image = _image(picture) if image is None else image
     with path.open("wb") as file:
         sink = _Sink(file, png.only_pixels, png.chunks_for(picture))
-        sink.save(lambda target: _image(picture).pngsave_target(target, compression=6, filter="up", keep="none"))
+        sink.save(lambda target: image.pngsave_target(target, compression=6, filter="up", keep="none"))
     return []
 
 
@@ -116,8 +128,8 @@ def _webp(path: Path, picture: Picture, quality: int) -> list[str]:
     return []
 
 
-def _tiff(path: Path, picture: Picture, _: int) -> list[str]:
-    image = _image(picture)
+def _tiff(path: Path, picture: Picture, _: int, image: Any = None) -> list[str]:
+    image = _image(picture) if image is None else image.copy()
     if picture.icc is not None:
         image.set_type(vips().GValue.blob_type, "icc-profile-data", picture.icc)
     size = picture.pixels.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)

@@ -53,6 +53,10 @@ class Opened:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
         self.file.close()
 
     def at(self, start: int, count: int) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from finesight.errors import InputError
 
-__all__ = ["failure", "from_bands", "vips"]
+__all__ = ["damage", "failure", "from_bands", "vips"]
 
 _CACHED_OPERATIONS = 32  # of libvips' usual 100; every picture is read and written once, so the cache rarely helps
 _CACHED_BYTES = 32 * 2**20
@@ -75,6 +75,11 @@ def failure(error: Exception) -> str:
     told = [line for line in lines if line and not line.startswith("unable to ")]
     parts = list(dict.fromkeys(line.split(": ", 1)[-1] for line in told))
     return "; ".join(parts[:3]) or (lines[0] if lines else type(error).__name__)
+
+
+def damage(name: str, format: str, error: Exception) -> str:  # noqa: A002 (the word of Opened.format)
+    """The message for a picture file that libvips could not decode."""
+    return f"{name} is damaged or cut short, or not a {format} picture that can be read: {failure(error)}."
 
 
 def from_bands(*arrays: Any) -> Any:

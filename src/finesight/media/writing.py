@@ -23,7 +23,7 @@ from .formats import WRITABLE, Format, check_size, find_format, format_of_suffix
 from .picture import Depth, Picture
 from .xmp import corrected_xmp
 
-__all__ = ["QUALITY", "Keep", "write"]
+__all__ = ["QUALITY", "Keep", "with_metadata", "write"]
 
 Keep = Literal["keep", "minimal", "strip"]
 
@@ -64,7 +64,7 @@ def write(
     _check_settings(form, quality, metadata)
     check_size(form.name, picture.width, picture.height, channels=picture.channels + (picture.alpha is not None))
     ready, notes = _prepare(picture, form, metadata)
-    ready = _with_metadata(ready, form, metadata, provenance, notes)
+    ready = with_metadata(ready, form, metadata, provenance, notes)
     quality = quality if quality is not None else QUALITY.get(form.name, 100)
     if os.fspath(path) == "-":
         return (*notes, *_to_stdout(ready, form.name, quality))
@@ -128,10 +128,10 @@ def _prepare(picture: Picture, form: Format, metadata: Keep) -> tuple[Picture, l
     return picture, notes + list(picture.notes[known:])
 
 
-def _with_metadata(
+def with_metadata(
     picture: Picture, form: Format, metadata: Keep, provenance: Mapping[str, str] | None, notes: list[str]
 ) -> Picture:
-    """The picture carrying exactly what goes into its file."""
+    """The picture carrying exactly what goes into its file; its pixels are not looked at."""
     nothing = picture.replace(exif=None, xmp=None, iptc=None, comments=(), dpi=None, icc=None)
     if metadata == "strip":
         return nothing
