@@ -11,6 +11,7 @@ import typer
 
 from finesight.cli.console import one_line
 from finesight.cli.data import data
+from finesight.cli.degrade import degrade
 from finesight.cli.doctor import doctor
 from finesight.cli.info import info
 from finesight.cli.models import models
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(upscale)
 app.command()(info)
+app.command()(degrade)
 app.add_typer(models, name="models")
 app.command()(doctor)
 app.command()(train)
