@@ -15,6 +15,7 @@ from finesight.cli.degrade import degrade
 from finesight.cli.doctor import doctor
 from finesight.cli.info import info
 from finesight.cli.models import models
+from finesight.cli.score import score
 from finesight.cli.train import train
 from finesight.cli.upscale import upscale
 from finesight.errors import CancelledError, Error
@@ -31,6 +32,7 @@ app.command()(upscale)
 app.command()(info)
 app.command()(degrade)
 app.add_typer(models, name="models")
+app.command()(score)
 app.command()(doctor)
 app.command()(train)
 app.add_typer(data, name="data")

@@ -12,6 +12,7 @@ from finesight.evaluate.named import Metric
 from finesight.evaluate.protocols import Protocol
 from finesight.evaluate.scoring import Align, score_pairs
 from finesight.evaluate.tables import as_markdown
+from finesight.progress import Cancel
 
 __all__ = ["Explanation", "Step", "explain"]
 
@@ -42,15 +43,19 @@ class Explanation:
     second: Protocol
     steps: tuple[Step, ...]
 
-    def to_markdown(self) -> str:
-        """A line for each step."""
+    def grid(self) -> list[list[str]]:
+        """Header and a line for each step as text, for any kind of printing."""
         names = list(self.steps[0].means)
         lines = [["setting", "from", "to", *names, *(f"{name}, this alone" for name in names)]]
         for step in self.steps:
             texts = [f"{step.means[name]:.4f}" for name in names]
             alone = [f"{step.alone[name]:+.4f}" if step.setting else "" for name in names]
             lines.append([step.setting or self.first.name, str(step.before), str(step.after), *texts, *alone])
-        return as_markdown(lines)
+        return lines
+
+    def to_markdown(self) -> str:
+        """A line for each step."""
+        return as_markdown(self.grid())
 
 
 def explain(
@@ -62,6 +67,7 @@ def explain(
     scale: int | None = None,
     align: Align = "refuse",
     device: str | torch.device = "cpu",
+    cancel: Cancel | None = None,
 ) -> Explanation:
     """Measure with the first protocol, then take over the second's settings one after the other.
 
@@ -72,7 +78,7 @@ def explain(
     """
 
     def means(chosen: Protocol) -> dict[str, float]:
-        table = score_pairs(pairs, metrics, chosen, scale=scale, align=align, device=device)
+        table = score_pairs(pairs, metrics, chosen, scale=scale, align=align, device=device, cancel=cancel)
         return {name: mean.value for name, mean in table.means().items()}
 
     start = means(first)

@@ -19,7 +19,7 @@ from finesight.metrics import alpha
 from finesight.metrics.colour import luma
 from finesight.metrics.inputs import check_pair, crop
 
-__all__ = ["METRICS", "Metric", "View", "load_metric", "load_metrics"]
+__all__ = ["METRICS", "Metric", "View", "describe_metric", "load_metric", "load_metrics"]
 
 Direction = Literal["higher", "lower"]
 Need = Literal["reference", "mask"]
@@ -222,6 +222,14 @@ _ENTRIES: dict[str, _Entry] = {
 
 METRICS: Mapping[str, str] = MappingProxyType({name: entry.title for name, entry in _ENTRIES.items()})
 """Every metric of single pictures: name -> title."""
+
+
+def describe_metric(name: str) -> str:
+    """What a metric of ``METRICS`` is called, which direction is better and what it needs, in one line."""
+    entry = _ENTRIES[name]
+    needs = " and ".join(f"a {need}" for need in sorted(entry.needs, reverse=True)) or "nothing else"
+    learned = "; published parameters" if entry.load is not None and name != "niqe-photos" else ""
+    return f"{entry.title}: {entry.better} is better; needs {needs}{learned}"
 
 
 def load_metric(name: str, *, device: str | torch.device = "cpu", offline: bool | None = None) -> Metric:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -73,10 +73,14 @@ def score_pairs(
     scale: int | None = None,
     align: Align = "refuse",
     device: str | torch.device = "cpu",
+    failed: Callable[[Pair, InputError], None] | None = None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
 ) -> Table:
-    """The same for pairs already matched and metrics already loaded; one pair is in memory at a time."""
+    """The same for pairs already matched and metrics already loaded; one pair is in memory at a time.
+
+    Where ``failed`` is given, it is told of pairs that cannot be measured, and the table goes on without them.
+    """
     _check_needs(pairs, metrics)
     pairs = _frames_that_count(pairs, chosen)
     border = chosen.border_for(scale if scale is not None else _scale_of_names(pairs))
@@ -85,7 +89,12 @@ def score_pairs(
         if cancel is not None:
             cancel.check()
         progress(done, len(pairs), pair.name)
-        rows.append(Row(pair.name, _score_pair(pair, metrics, chosen, border, align, device), pair.clip))
+        try:
+            rows.append(Row(pair.name, _score_pair(pair, metrics, chosen, border, align, device), pair.clip))
+        except InputError as error:
+            if failed is None:
+                raise
+            failed(pair, error)
     progress(len(pairs), len(pairs), "")
     columns = tuple(Column(m.name, m.title, m.better, m.decimals) for m in metrics)
     described = chosen.describe()

@@ -1,0 +1,299 @@
+"""``finesight score``: how good restored pictures are, by a named protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from finesight.cli.console import Console
+from finesight.cli.options import Debug, Json, Offline, Verbose
+from finesight.cli.stopping import stoppable
+from finesight.cli.tables import Csv, Form, Latex, Markdown, form_of, print_grid, print_scores
+from finesight.errors import SettingError
+
+if TYPE_CHECKING:
+    from finesight.errors import InputError
+    from finesight.evaluate import Pair, Protocol, Table
+    from finesight.evaluate.named import Metric
+
+__all__ = ["Calm", "score"]
+
+_HOW = "How it is measured"
+
+Calm = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes: the table and errors.")]
+
+
+def complete_protocol(incomplete: str) -> list[str]:
+    """Names for the shell to offer."""
+    from finesight.evaluate import PROTOCOLS
+
+    return [name for name in PROTOCOLS if name.startswith(incomplete)]
+
+
+@dataclass
+class _Failures:
+    """Pictures that could not be measured: those of every method are left out of all."""
+
+    names: dict[str, None] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+
+    def __call__(self, pair: Pair, error: InputError) -> None:
+        self.names[pair.name] = None
+        self.messages.append(str(error))
+
+
+def score(
+    places: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RESTORED [REFERENCE]",
+            help="A file or folder, and the one it is compared with. With --reference: several methods side by side.",
+            show_default=False,
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", "-r", help="Reference of all files or folders that are named.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", "-m", help="Names, comma separated; by default the protocol's own.")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol",
+            "-p",
+            help="By default sr-y, and plain where nothing is compared.",
+            autocompletion=complete_protocol,
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None, typer.Option(min=1, help="The enlargement; by default what names say.", rich_help_panel=_HOW)
+    ] = None,
+    align: Annotated[
+        str,
+        typer.Option(help="Different sizes: refuse, crop both, or resize the restored picture.", rich_help_panel=_HOW),
+    ] = "refuse",
+    mask: Annotated[
+        str | None, typer.Option(help="File or folder of holes (white) or trimaps.", rich_help_panel=_HOW)
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where it is computed.", rich_help_panel=_HOW)] = "cpu",
+    offline: Offline = False,
+    explain: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="PROTOCOL_A PROTOCOL_B", help="Show which setting makes two protocols' numbers differ."),
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List metrics and protocols.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be compared with what.")] = False,
+    csv: Csv = False,
+    json: Json = False,
+    markdown: Markdown = False,
+    latex: Latex = False,
+    quiet: Calm = False,
+    verbose: Verbose = False,
+    debug: Debug = False,  # noqa: ARG001 (finesight.cli.app looks for it)
+) -> int:
+    """Score pictures: PSNR, SSIM, LPIPS, NIQE and more, by a protocol that stands under the table."""
+    form = form_of(csv=csv, json=json, markdown=markdown, latex=latex)
+    if listing:
+        return _print_list(form)
+    restored, truth = _places(places or [], reference)
+    if explain is not None and (protocol is not None or len(restored) > 1):
+        raise SettingError("--explain takes its two protocols and one RESTORED: leave out --protocol and other methods")
+    from finesight import evaluate
+
+    chosen = evaluate.protocol(protocol or ("sr-y" if truth is not None else "plain"))
+    first, second = (chosen, None) if explain is None else [evaluate.protocol(name) for name in explain]
+    _check_protocols(first, second)
+    methods = {name: evaluate.match(place, truth, mask=mask) for name, place in restored.items()}
+    if dry_run:
+        return _print_matches(methods, form)
+    from finesight.evaluate.named import load_metrics
+    from finesight.run.devices import find_device
+
+    where = find_device(device)
+    names = tuple(part.strip() for part in metric.split(",") if part.strip()) if metric else first.metrics
+    work = _Work(load_metrics(names, device=where, offline=offline or None), scale, align, str(where))
+    console = Console(quiet=quiet, verbose=verbose, json=json)
+    if second is not None:
+        return _explain(work, next(iter(methods.values())), first, second, form)
+    unused = _unused(truth, methods)
+    if unused and form != "rich":
+        console.note(unused)
+    return _measure(work, methods, first, console, form, note=unused)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What stays the same for all methods."""
+
+    metrics: tuple[Metric, ...]
+    scale: int | None
+    align: str
+    device: str
+
+
+def _places(places: Sequence[str], reference: str | None) -> tuple[dict[str, str], str | None]:
+    """What is judged, by the name that it has in tables, and what it is compared with."""
+    if not places:
+        raise SettingError("name what to score: finesight score RESTORED [REFERENCE], or finesight score --list")
+    if reference is None:
+        if len(places) > 2:
+            raise SettingError(f"{len(places)} places were named: give the reference of several methods by --reference")
+        places, reference = places[:1], places[1] if len(places) == 2 else None
+    short = [Path(place).name or place for place in places]
+    names = short if len(set(short)) == len(short) else list(places)
+    if len(set(names)) < len(names):
+        raise SettingError("the same place was named twice: name each method once")
+    return dict(zip(names, places, strict=True)), reference
+
+
+def _check_protocols(*protocols: Protocol | None) -> None:
+    for one in protocols:
+        if one is not None and one.name == "hggt-multi":
+            raise SettingError(
+                "hggt-multi compares with several references and people's votes: use finesight.evaluate.hggt.score_sets"
+            )
+
+
+def _measure(
+    work: _Work, methods: Mapping[str, list[Pair]], chosen: Protocol, console: Console, form: Form, *, note: str
+) -> int:
+    """Score every method and print it; the exit code."""
+    from finesight.evaluate import Comparison, score_pairs
+
+    failures = _Failures()
+    tables: dict[str, Table] = {}
+    with stoppable() as stop, console.progress("pictures") as progress:
+        for name, pairs in methods.items():
+            tables[name] = score_pairs(
+                pairs,
+                work.metrics,
+                chosen,
+                scale=work.scale,
+                align=work.align,  # type: ignore[arg-type]  # the library says which there are
+                device=work.device,
+                failed=failures,
+                progress=progress,
+                cancel=stop,
+            )
+    for message in failures.messages:
+        console.error(f"finesight: {message}")
+    notes: tuple[str, ...] = (note,) if note else ()
+    if failures.names:
+        notes += (f"could not be measured and is in no mean: {', '.join(failures.names)}",)
+    for name, table in tables.items():
+        rows = tuple(row for row in table.rows if row.name not in failures.names)
+        tables[name] = replace(table, rows=rows, notes=notes)
+    if not next(iter(tables.values())).rows:
+        return 2
+    _print_methods(tables, Comparison(tables), form, console)
+    return 1 if failures.names else 0
+
+
+def _print_methods(tables: Mapping[str, Table], comparison: Any, form: Form, console: Console) -> None:
+    """One method with its pictures, several side by side (with ``-v`` also the pictures of each)."""
+    if len(tables) == 1:
+        print_scores(next(iter(tables.values())), form, everything=console.verbose)
+    else:
+        if form == "rich" and console.verbose:
+            for name, table in tables.items():
+                typer.echo(f"{name}:")
+                print_scores(table, form)
+                typer.echo()
+        print_scores(comparison, form, everything=console.verbose)
+    if form in ("csv", "json"):  # the others have it under the table
+        for name, table in tables.items():
+            for line in table.remarks()[1:] if not table.notes else table.remarks()[1 : -len(table.notes)]:
+                console.note(line if len(tables) == 1 else f"{name}: {line}")
+
+
+def _unused(truth: str | None, methods: Mapping[str, list[Pair]]) -> str:
+    """Which references nothing was compared with; empty if there are none."""
+    if truth is None:
+        return ""
+    from finesight.media import expand_inputs
+
+    used = {pair.reference for pairs in methods.values() for pair in pairs}
+    left = [str(item.relative) for item in expand_inputs([truth]) if Path(item.source) not in used]
+    if not left:
+        return ""
+    more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+    return f"nothing was compared with {', '.join(left[:3])}{more} of {truth}"
+
+
+def _print_matches(methods: Mapping[str, list[Pair]], form: Form) -> int:
+    grid = [["method", "name", "restored", "reference", "mask"]]
+    for name, pairs in methods.items():
+        grid += [
+            [name, pair.name, str(pair.restored), str(pair.reference or ""), str(pair.mask or "")] for pair in pairs
+        ]
+    keep = [i for i, column in enumerate(zip(*grid, strict=True)) if any(column[1:]) and (i or len(methods) > 1)]
+    grid = [[line[i] for i in keep] for line in grid]
+    content = {"matches": [dict(zip(grid[0], line, strict=True)) for line in grid[1:]]}
+    print_grid(grid, form, content=content)
+    return 0
+
+
+def _print_list(form: Form) -> int:
+    from finesight.evaluate import METRICS, PROTOCOLS
+    from finesight.evaluate.named import describe_metric
+
+    grid = [["kind", "name", "what it is"]]
+    grid += [["metric", name, describe_metric(name)] for name in METRICS]
+    grid += [["protocol", name, one.describe().removeprefix(f"{name}: ")] for name, one in PROTOCOLS.items()]
+    content = {
+        "metrics": {name: describe_metric(name) for name in METRICS},
+        "protocols": {
+            name: {
+                "settings": one.describe(),
+                "source": one.source,
+                "metrics": list(one.metrics),
+                "note": one.note,
+            }
+            for name, one in PROTOCOLS.items()
+        },
+    }
+    print_grid(grid, form, content=content)
+    return 0
+
+
+def _explain(work: _Work, pairs: Sequence[Pair], first: Protocol, second: Protocol, form: Form) -> int:
+    from finesight import evaluate
+
+    with stoppable() as stop:
+        found = evaluate.explain(
+            pairs,
+            work.metrics,
+            first,
+            second,
+            scale=work.scale,
+            align=work.align,  # type: ignore[arg-type]  # the library says which there are
+            device=work.device,
+            cancel=stop,
+        )
+    steps = [
+        {
+            "setting": step.setting or first.name,
+            "from": step.before,
+            "to": step.after,
+            "mean": _finite(step.means),
+            "alone": _finite(step.alone),
+        }
+        for step in found.steps
+    ]
+    remarks = [first.describe(), second.describe()]
+    if len(steps) == 1:
+        remarks.append("They differ in no setting that changes a number.")
+    content = {"protocols": [first.name, second.name], "settings": remarks[:2], "steps": steps}
+    print_grid(found.grid(), form, content=content, remarks=remarks, numbers=True)
+    return 0
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | str]:
+    """JSON knows no infinity and no NaN: they become text."""
+    return {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
