@@ -136,6 +136,19 @@ def _lively(network: nn.Module) -> None:
             tensor.normal_(0, 0.1)
 
 
+def _settled(network: nn.Module) -> None:
+    """Lively weights, and singular vectors as after some training, so that kernels keep their size."""
+    _lively(network)
+    for name, tensor in network.state_dict().items():
+        if name.endswith(("bn.weight", "out_conv.bn.weight")):
+            tensor.fill_(1)
+    for module in network.modules():
+        if hasattr(module, "weight_u") and callable(getattr(module, "normalised", None)):
+            for _ in range(20):
+                module.train().normalised()
+    network.eval()
+
+
 def _with_hole(
     network: nn.Module, batch: int, size: tuple[int, int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
@@ -145,6 +158,14 @@ def _with_hole(
         top, left = size[0] // (4 + number), size[1] // (3 + number)
         mask[number, :, top : top + max(1, size[0] // 3), left : left + max(1, size[1] // 3)] = 1
     return torch.rand(batch, 3, *size, generator=generator), mask
+
+
+def _with_trimap(
+    network: nn.Module, batch: int, size: tuple[int, int], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """A picture and a trimap of random classes."""
+    classes = torch.randint(0, 3, (batch, 1, *size), generator=generator).float()
+    return torch.rand(batch, 3, *size, generator=generator), classes
 
 
 _SEVERAL = {"export": "slow, and BasicVSR++ and EDVR's features, exported below, hold the same layers"}
@@ -310,5 +331,12 @@ TINY: dict[str, Tiny] = {
         inputs=_with_hole,
         prepare=_lively,
         exempt=_MASKED,
+    ),
+    "gca": Tiny(
+        {"width": 4, "encoder_blocks": (1, 1, 1, 1), "decoder_blocks": (1, 1, 1, 1), "chunk": 300},
+        "gca",
+        sizes=((33, 70), (9, 13), (1, 6)),
+        inputs=_with_trimap,
+        prepare=_settled,
     ),
 }

@@ -33,6 +33,7 @@ SHRUNK: dict[str, dict[str, Any]] = {
     "aot-gan": {"width": 4, "blocks": 1},
     "deepfillv1": {"channel_factor": 0.125, "decoder_factor": 0.125},
     "deepfillv2": {"channel_factor": 0.125, "decoder_factor": 0.125},
+    "gca": {"width": 4},
     "global-local": {"width": 4},
     "pconv": {"width": 4},
     "basicvsr": {"width": 16, "blocks": 1},
@@ -73,13 +74,14 @@ PUBLISHED: dict[str, tuple[tuple[str, str], ...]] = {
         (r"^conv_up(\d)", r"upconv\1"),
         ("^conv_hr", "HRconv"),
     ),
+    "gca": ((r"^", "backbone."),),
     "liif-edsr": ((r"^encoder\.", ""),),
     "liif-rdn": ((r"^encoder\.", ""),),
 }
 """From our tensor names to published ones, where they differ."""
 
 
-WHOLE = {"ttsr"}
+WHOLE = {"gca", "ttsr"}
 """Networks of several parts whose published names begin with the part, not with ``generator.``."""
 
 
@@ -91,6 +93,9 @@ def weights(card: Card) -> dict[str, Tensor]:
         shape = tuple(like.shape)
         if not like.is_floating_point() or not shape:
             answer[name] = torch.zeros(shape, dtype=like.dtype)
+            continue
+        if name.endswith((".weight_u", ".weight_v")):  # of noise, it would divide kernels by next to nothing
+            answer[name] = torch.ones(shape)
             continue
         role = "statistic" if name.endswith(("running_mean", "running_var")) else "parameter"
         answer[name] = torch.from_numpy(tensor_of(name, shape, role)).reshape(shape).clone()

@@ -50,6 +50,8 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
         {"size": 32, "local_size": 16, "widths": (4, 6), "local_widths": (4, 5, 6), "hidden": 8},
     ),
     ("pconv", {"levels": 3, "width": 4}),
+    ("gca", {"width": 4, "encoder_blocks": (1, 2, 1, 1), "decoder_blocks": (1, 1, 2, 1)}),
+    ("gca", {"attention": False, "trimap_channels": 1, "width": 6}),
     ("ttsr-discriminator", {"size": 64, "width": 4, "hidden": 6}),
     ("liif-edsr", {"width": 8, "blocks": 2, "hidden": (9, 7), "unfold": False}),
     ("liif-edsr", {"width": 8, "blocks": 1, "hidden": (9,), "cell_decode": False}),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from finesight.zoo import recognise_inpainting as inpainting
+from finesight.zoo import recognise_matting as matting
 from finesight.zoo import recognise_priors as priors
 from finesight.zoo import recognise_video as video
 from finesight.zoo.shapes import Arguments, Ask, Recogniser, Shapes, count, has, root, shuffled
@@ -242,6 +243,7 @@ RECOGNISERS: dict[str, Recogniser] = {
     "edvr": video.edvr,
     "edvr-features": video.edvr_features,
     "elan": elan,
+    "gca": matting.gca,
     "glean": priors.glean,
     "global-local": inpainting.global_local,
     "global-local-discriminators": inpainting.global_local_discriminators,

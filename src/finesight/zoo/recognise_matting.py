@@ -1,0 +1,27 @@
+"""Matting networks: sizes read off names and shapes (see ``recognise``)."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from finesight.zoo.shapes import Arguments, Shapes, count, has
+
+__all__ = ["gca"]
+
+
+def gca(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The baseline lacks the guidance head."""
+    first = "encoder.conv1.conv.weight_orig"
+    if not has(shapes, first, "encoder.shortcut.0.0.conv.weight_orig", "decoder.conv2.conv.weight"):
+        return None
+    sides = {
+        side: tuple(count(shapes, f"{side}.layer{level}.", ".conv1.conv.weight_orig") for level in (1, 2, 3, 4))
+        for side in ("encoder", "decoder")
+    }
+    return {
+        "attention": "encoder.gca.guidance_conv.weight" in shapes,
+        "trimap_channels": shapes[first][1] - 3,
+        "width": shapes[first][0],
+        "encoder_blocks": sides["encoder"],
+        "decoder_blocks": sides["decoder"],
+    }

@@ -1,0 +1,69 @@
+"""Matting: its layers and networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from finesight.models.matting.gca import Gca
+from finesight.nn.construct import uninitialised
+from finesight.nn.guided_attention import GuidedContextualAttention
+from tests.oracles.case import Answers, Case
+from tests.oracles.cases.image import arguments
+from tests.oracles.reader import Oracle
+
+__all__ = ["CASES"]
+
+
+def fixed(config: Mapping[str, Any], **expected: object) -> dict[str, Any]:
+    """The configuration without settings that are constants of ours; another value is an error."""
+    for name, value in expected.items():
+        if config.get(name, value) != value:
+            raise LookupError(f"{name} is always {value} here, the file says {config[name]}")
+    return {name: value for name, value in config.items() if name not in expected}
+
+
+def guided_attention(oracle: Oracle) -> Answers:
+    config = fixed(oracle.config, rate=2, kernel_size=3, penalty=-1e4, eps=1e-4)
+    module = GuidedContextualAttention(**arguments(config, {"channels": "channels"}), chunk=50)
+    oracle.filled(module)
+    return {"output": module(oracle.inputs["img_feat"], oracle.inputs["alpha_feat"], oracle.inputs.get("unknown"))}
+
+
+def classes(trimap: Tensor) -> Tensor:
+    """From a published encoding of a trimap to classes."""
+    if trimap.shape[1] == 3:
+        return trimap.argmax(1, keepdim=True).float()
+    return trimap if trimap.max() > 1 else (trimap * 2).round()
+
+
+def gca(oracle: Oracle, *, attention: bool) -> Answers:
+    config = fixed(oracle.config, spectral_norm=True)
+    config["in_channels"] -= 3
+    names = {"encoder_layers": "encoder_blocks", "decoder_layers": "decoder_blocks", "in_channels": "trimap_channels"}
+    with uninitialised():
+        network = Gca(**arguments(config, names), attention=attention, chunk=100)
+    oracle.filled(network)
+    merged, trimap = oracle.inputs["merged"], classes(oracle.inputs["trimap"])
+    if "img_feat" in oracle.outputs:
+        _, guidance, unknown = network.seen(merged, trimap)
+        assert guidance is not None
+        return {"img_feat": guidance, "unknown": unknown}
+    raw = network.raw(merged, trimap)
+    return {"raw_alpha": raw, "pred_alpha": network(restored(merged), trimap)}
+
+
+def restored(merged: Tensor) -> Tensor:
+    """RGB in [0, 1] from normalised colours."""
+    mean, deviation = (merged.new_tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    return merged * deviation + mean
+
+
+CASES: dict[str, Case] = {
+    "guided contextual attention": Case(guided_attention),
+    "gca": Case(partial(gca, attention=True)),
+    "gca baseline": Case(partial(gca, attention=False)),
+}
