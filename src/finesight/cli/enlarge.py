@@ -86,6 +86,9 @@ def enlarge(order: Order, settings: Settings, progress: Progress, cancel: Cancel
         CancelledError: asked to stop.
     """
     job = order.job
+    giant = enlarge_giant(order, settings, progress, cancel)
+    if giant is not None:
+        return giant
     picture = order.picture if order.picture is not None else media.read(job.item.source)
     models = settings.upscaler.models(settings.scale, picture.format)
     result, report = settings.upscaler(
@@ -102,6 +105,49 @@ def enlarge(order: Order, settings: Settings, progress: Progress, cancel: Cancel
         metadata=settings.metadata,
         provenance=provenance(models, report, settings.reference),
     )
+    return {**_facts(order, models, result, report, notes), **_landmarks(picture, result, models, settings)}
+
+
+def enlarge_giant(order: Order, settings: Settings, progress: Progress, cancel: Cancel) -> dict[str, Any] | None:
+    """The same by strips, for a picture too large for memory; ``None`` where strips are not needed or not possible.
+
+    Raises:
+        Error, CancelledError: as `enlarge`; what was done is kept for the same command.
+    """
+    from finesight.run.giant import enlarge_file, too_large, why_not
+
+    job, upscaler = order.job, settings.upscaler
+    whole = order.picture is not None or settings.seam_check or settings.landmarks is not None
+    if whole or PIPE in (job.target, job.item.source):
+        return None
+    info = media.inspect(job.item.source)
+    memory = upscaler.settings.memory
+    limit = memory if isinstance(memory, int) else None
+    if not too_large(info.width, info.height, settings.scale, info.depth, info.channels, limit):
+        return None
+    models = upscaler.models(settings.scale, order.format)
+    if why_not(job.item.source, models, settings.scale, upscaler.settings, job.format, settings.metadata):
+        return None
+    make_folder(Path(job.target).parent)
+    result, report, notes = enlarge_file(
+        job.item.source,
+        job.target,
+        models[0],
+        upscaler.settings,
+        format=job.format,
+        metadata=settings.metadata,
+        provenance=lambda report: provenance(models, report, settings.reference),
+        progress=progress,
+        cancel=cancel,
+    )
+    return {**_facts(order, models, result, report, notes), "streamed": True}
+
+
+def _facts(
+    order: Order, models: Sequence[Model], result: media.Picture, report: Report, notes: Sequence[str]
+) -> dict[str, Any]:
+    """What was done, as plain JSON values."""
+    job = order.job
     facts = report.as_dict()
     del facts["models"]
     return {
@@ -113,7 +159,6 @@ def enlarge(order: Order, settings: Settings, progress: Progress, cancel: Cancel
         "model": names_of(models),
         "weights": hashes_of(models),
         **facts,
-        **_landmarks(picture, result, models, settings),
         "tile": [report.tile[1], report.tile[0]],
         "notes": list(dict.fromkeys((*result.notes, *report.notes, *notes))),
     }
@@ -172,5 +217,6 @@ def provenance(models: Sequence[Model], report: Report, reference: str | None = 
         "weights": hashes_of(models),
         "settings": f"scale {report.scale:g}, tile {report.tile[1]}x{report.tile[0]}, overlap {report.overlap}, "
         f"{report.precision}, {report.engine} on {report.device}"
+        + (", self-ensemble" if report.self_ensemble else "")
         + (f", reference {os.path.basename(reference)}" if reference else ""),
     }

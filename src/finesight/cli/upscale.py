@@ -71,6 +71,9 @@ def upscale(
     wrap: Annotated[
         bool, typer.Option("--wrap", help="The picture goes on as itself on all sides.", rich_help_panel=_HOW)
     ] = False,
+    self_ensemble: Annotated[
+        bool, typer.Option("--self-ensemble", help="Average eight turns: 8 times the work.", rich_help_panel=_HOW)
+    ] = False,
     reference: Annotated[
         str | None,
         typer.Option(
@@ -145,6 +148,7 @@ def upscale(
             engine=engine,
             exact=exact,
             wrap=wrap,
+            self_ensemble=self_ensemble,
             reference=reference,
         )
         settings = Settings(

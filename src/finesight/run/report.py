@@ -28,6 +28,7 @@ class Report:
         device, precision, engine: what computed; ``why`` says why these were chosen.
         seconds: wall time; ``megapixels_per_second``: pixels of the result over it.
         memory: the limit that the tiles were planned for.
+        self_ensemble: whether every tile is the mean of its eight turns.
         seam: the side of a tile that stands out most, where that was asked for.
         notes: everything a user should hear of: tiles redone, precision given up, colours replaced ...
     """
@@ -48,6 +49,7 @@ class Report:
     megapixels_per_second: float
     memory: int
     notes: tuple[str, ...]
+    self_ensemble: bool = False
     seam: Seam | None = None
 
     def as_dict(self) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Upscaler:
         exact: tiles equal the whole picture, whatever it costs.
         wrap: pictures continue as themselves on all sides (textures that tile).
         tile: most pixels on a side of a tile, for experiments; memory decides otherwise.
+        self_ensemble: every tile is computed in its eight orientations and the answers are averaged: eight times the
+            work for a little less error.
         reference: for a model that takes details from a reference picture; anything that can be enlarged, of any size.
 
     Raises:
@@ -62,6 +64,7 @@ class Upscaler:
         exact: bool = False,
         wrap: bool = False,
         tile: int | None = None,
+        self_ensemble: bool = False,
         reference: AnyPicture | None = None,
     ) -> None:
         if model is None and reference is not None:
@@ -74,6 +77,7 @@ class Upscaler:
             exact=exact,
             wrap=wrap,
             tile=tile,
+            self_ensemble=self_ensemble,
         )
         self._model = model
         self._reference = None if reference is None else as_picture(reference)[0]
@@ -142,6 +146,11 @@ class Upscaler:
         models = self.models(scale, picture.format)
         planes = 1 + (_varies(picture.alpha) and not sees_colours_only(models))
         return estimate(Work(self._networks, models, target, planes=planes), picture)
+
+    @property
+    def settings(self) -> Settings:
+        """What holds for all pictures."""
+        return self._networks.settings
 
     def check(self, width: int, height: int) -> None:
         """Whether the model can take pictures of that size; most take any.
@@ -244,6 +253,7 @@ def upscale(
     engine: Engine = "auto",
     exact: bool = False,
     wrap: bool = False,
+    self_ensemble: bool = False,
     reference: AnyPicture | None = None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
@@ -254,7 +264,7 @@ def upscale(
         picture: a path (gives a ``Picture``), a ``Picture``, a PIL image, a NumPy array ``(H, W[, 1-4])`` of uint8,
             uint16 or floats in [0, 1], or a tensor ``([N,] 1-4, H, W)``. Two and four channels end in alpha.
         scale, size, progress, cancel: see ``Upscaler.__call__``.
-        model, memory, device, precision, engine, exact, wrap, reference: see ``Upscaler``.
+        model, memory, device, precision, engine, exact, wrap, self_ensemble, reference: see ``Upscaler``.
 
     Returns:
         The same kind, depth and channels, enlarged. Nothing given is changed.
@@ -274,6 +284,7 @@ def upscale(
         engine=engine,
         exact=exact,
         wrap=wrap,
+        self_ensemble=self_ensemble,
         reference=reference,
     )
     if isinstance(picture, Tensor) and picture.dim() == 4:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from finesight.errors import SettingError
 from finesight.media.picture import Picture
 from finesight.progress import Cancel, Progress, silent
 from finesight.run.budget import Budget, bytes_per_pixel
 from finesight.run.canvas import ResizeSink
 from finesight.run.compute import Computer
-from finesight.run.engines import Engine, Precision
+from finesight.run.engines import Engine, Precision, Prepared
 from finesight.run.engines.torch import TorchNetwork
+from finesight.run.ensemble import TURNS, SelfEnsemble
 from finesight.run.memory import resident
 from finesight.run.particular import check_whole, particular
 from finesight.run.query import Queries, run_queries
@@ -41,6 +43,7 @@ class Settings:
     exact: bool = False
     wrap: bool = False
     tile: int | None = None
+    self_ensemble: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +77,35 @@ class Networks:
         if key not in self._ready or before < PROBE_WORTH <= worked:
             own = particular(model, given.device, precision=given.precision, engine=given.engine)
             if own is not None:
-                self._ready[key] = Ready(name, *own)
+                self._ready[key] = _turning(Ready(name, *own)) if given.self_ensemble else Ready(name, *own)
                 return self._ready[key]
-            device = given.device
-            chosen = choose(model.network, device, pixels, worked, engine=given.engine, precision=precision)
+            device, network = given.device, model.network
+            turns = len(TURNS) if given.self_ensemble else 1
+            chosen = choose(network, device, pixels, worked * turns, engine=given.engine, precision=precision)
             plain = chosen.prepared.engine == "torch" and chosen.prepared.precision == "float32"
-            network = model.network
-            again = None if plain else lambda: TorchNetwork(network, device)
-            computer = Computer(chosen.prepared, model.traits, again)
-            self._ready[key] = Ready(name, computer, bytes_per_pixel(chosen.prepared), chosen.why, chosen.notes)
+            again = None if plain else lambda: self._formed(TorchNetwork(network, device), model)
+            prepared = self._formed(chosen.prepared, model)
+            computer = Computer(prepared, model.traits, again)
+            self._ready[key] = Ready(name, computer, bytes_per_pixel(prepared), chosen.why, chosen.notes)
         return self._ready[key]
+
+    def _formed(self, prepared: Prepared, model: Model) -> Prepared:
+        if not self.settings.self_ensemble:
+            return prepared
+        return SelfEnsemble(prepared, multiple=model.traits.multiple)
+
+
+def _turning(ready: Ready) -> Ready:
+    """A network of a particular kind with all its turns.
+
+    Raises:
+        SettingError: it answers questions about places, which have no turns here.
+    """
+    computer = ready.computer
+    if isinstance(computer, Queries):
+        raise SettingError(f"{ready.name} computes any scale, without turns of tiles. Leave out --self-ensemble.")
+    turning = SelfEnsemble(computer.prepared, multiple=computer.traits.multiple)
+    return replace(ready, computer=Computer(turning, computer.traits))
 
 
 class Work:
@@ -184,6 +206,7 @@ class Work:
             seconds=seconds,
             megapixels_per_second=self.size[0] * self.size[1] / 1e6 / max(seconds, 1e-9),
             memory=self.limit,
+            self_ensemble=self.networks.settings.self_ensemble,
             notes=tuple(dict.fromkeys(notes)),
             seam=seam,
         )
