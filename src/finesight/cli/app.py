@@ -16,6 +16,7 @@ from finesight.cli.doctor import doctor
 from finesight.cli.info import info
 from finesight.cli.models import models
 from finesight.cli.score import score
+from finesight.cli.space import space
 from finesight.cli.train import train
 from finesight.cli.upscale import upscale
 from finesight.errors import CancelledError, Error
@@ -33,6 +34,7 @@ app.command()(info)
 app.command()(degrade)
 app.add_typer(models, name="models")
 app.command()(score)
+app.add_typer(space, name="space")
 app.command()(doctor)
 app.command()(train)
 app.add_typer(data, name="data")
