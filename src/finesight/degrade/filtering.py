@@ -10,7 +10,7 @@ from torch import Tensor
 
 from finesight.errors import SettingError
 
-__all__ = ["filter_each", "unsharp_kernel", "unsharp_mask"]
+__all__ = ["filter_each", "filter_one", "unsharp_kernel", "unsharp_mask"]
 
 
 def filter_each(image: Tensor, kernels: Tensor, *, small: Literal["refuse", "repeat"] = "refuse") -> Tensor:
@@ -35,6 +35,39 @@ def filter_each(image: Tensor, kernels: Tensor, *, small: Literal["refuse", "rep
     extended = F.pad(image, (size // 2,) * 4, mode="reflect" if reflected else "replicate")
     filters = kernels.to(image).expand(n, size, size).repeat_interleave(c, 0)[:, None]
     return F.conv2d(extended.reshape(1, n * c, *extended.shape[-2:]), filters, groups=n * c).reshape(n, c, h, w)
+
+
+def _fast_length(length: int) -> int:
+    """The next even number that is a product of 2, 3 and 5 only, for which Fourier transforms are quick."""
+    length += length % 2
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 2
+
+
+def filter_one(image: Tensor, kernel: Tensor) -> Tensor:
+    """What ``filter_each`` does with ``small="repeat"`` and one kernel, at less cost.
+
+    By Fourier transforms: they cost the same for every kernel, less than even the two passes of a separable one, and
+    need no preparation for each new size of picture, as convolutions do. The result differs by some 1e-6 of the
+    largest value.
+
+    Args:
+        image: ``(N, C, H, W)``.
+        kernel: ``(k, k)``, k odd.
+    """
+    size, (height, width) = kernel.shape[-1], image.shape[-2:]
+    radius = size // 2
+    extended = F.pad(image, (radius,) * 4, mode="reflect" if min(height, width) > radius else "replicate")
+    lengths = (_fast_length(height + 2 * radius), _fast_length(width + 2 * radius))
+    spectrum = torch.fft.rfft2(extended, s=lengths) * torch.fft.rfft2(kernel.to(image), s=lengths).conj()
+    filtered: Tensor = torch.fft.irfft2(spectrum, s=lengths)
+    return filtered[..., :height, :width].contiguous()
 
 
 def _filter_rows_and_columns(image: Tensor, kernel: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from finesight.degrade import kernels
-from finesight.degrade.filtering import filter_each
+from finesight.degrade.filtering import filter_each, filter_one
 from finesight.degrade.jpeg import jpeg
 from finesight.degrade.noise import gaussian_field, poisson_field, with_noise
 
@@ -224,7 +224,7 @@ def noise_field(image: Tensor, noise: Noise) -> Tensor:
 
 
 def _blurred(image: Tensor, kernel: Kernel) -> Tensor:
-    return image if kernel.family == "none" else filter_each(image, kernel.own_values()[None], small="repeat")
+    return image if kernel.family == "none" else filter_one(image, kernel.own_values())
 
 
 def finish(
@@ -235,7 +235,7 @@ def finish(
         image = jpeg(image.clamp(0, 1), quality)
     image = resized(image, mode, size=size)
     if sinc.shape[-1] > 1:
-        image = filter_each(image, sinc, small="repeat")
+        image = filter_one(image, sinc[0]) if len(sinc) == 1 else filter_each(image, sinc, small="repeat")
     return jpeg(image.clamp(0, 1), quality) if last else image
 
 
