@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from finesight import __version__, media
 from finesight.cli.places import check_folder, make_folder
-from finesight.errors import OutputError
+from finesight.errors import InputError, OutputError
 from finesight.media.names import PIPE, Job
 from finesight.progress import Cancel, Progress
 from finesight.run import Report, Upscaler
+from finesight.run.choose import LARGEST_SCALE
 
 if TYPE_CHECKING:
+    from finesight.cli.sizes import TargetSize
     from finesight.media.writing import Keep
     from finesight.zoo import Model
 
@@ -30,12 +32,14 @@ class Order:
     width: int
     height: int
     format: str
+    scale: float
+    size: tuple[int, int]  # width and height of the result
     picture: media.Picture | None = None  # of standard input and pipes, which can be read only once
 
     @property
     def pixels(self) -> int:
-        """How much work it is."""
-        return self.width * self.height
+        """How much work it is: pixels of the result."""
+        return self.size[0] * self.size[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +48,34 @@ class Settings:
 
     upscaler: Upscaler
     scale: float
+    target: TargetSize | None = None
     quality: int | None = None
     metadata: Keep = "keep"
     overwrite: bool = False
     seam_check: bool = False
     reference: str | None = None
     landmarks: str | None = None
+
+    def result_of(self, width: int, height: int) -> tuple[float, tuple[int, int]]:
+        """The scale that networks must reach, and width and height of the result, for a picture of that size.
+
+        Raises:
+            InputError: the picture is as large as ``target`` already, or too small for it.
+        """
+        if self.target is None:
+            return self.scale, (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
+        size = self.target.of(width, height)
+        scale = max(size[0] / width, size[1] / height)
+        if not 1 < scale <= LARGEST_SCALE:
+            raise InputError(
+                f"--target-size {self.target} is {scale:.3g} times the picture of {width}x{height}; expected more than "
+                f"1 and at most {LARGEST_SCALE:g} times."
+            )
+        return scale, size
+
+    def asked_of(self, order: Order) -> tuple[float | None, tuple[int, int] | None]:
+        """``scale`` and ``size`` as an ``Upscaler`` takes them: one of the two."""
+        return (self.scale, None) if self.target is None else (None, order.size)
 
 
 def open_order(job: Job, settings: Settings) -> Order:
@@ -66,16 +92,22 @@ def open_order(job: Job, settings: Settings) -> Order:
         check_folder(Path(job.target).parent)
     if job.item.source == PIPE or (os.path.exists(job.item.source) and not os.path.isfile(job.item.source)):
         picture = media.read(job.item.source)
-        order = Order(job, picture.width, picture.height, picture.format, picture)
+        order = _order(job, picture.width, picture.height, picture.format, settings, picture)
         channels = picture.channels + (picture.alpha is not None)
     else:
         info = media.inspect(job.item.source)
-        order = Order(job, info.width, info.height, info.format)
+        order = _order(job, info.width, info.height, info.format, settings)
         channels = info.channels
     settings.upscaler.check(order.width, order.height)
-    width, height = (max(1, round(side * settings.scale)) for side in (order.width, order.height))
-    media.check_size(job.format, width, height, channels=channels)
+    media.check_size(job.format, *order.size, channels=channels)
     return order
+
+
+def _order(
+    job: Job, width: int, height: int, form: str, settings: Settings, picture: media.Picture | None = None
+) -> Order:
+    scale, size = settings.result_of(width, height)
+    return Order(job, width, height, form, scale, size, picture)
 
 
 def enlarge(order: Order, settings: Settings, progress: Progress, cancel: Cancel) -> dict[str, Any]:
@@ -90,9 +122,10 @@ def enlarge(order: Order, settings: Settings, progress: Progress, cancel: Cancel
     if giant is not None:
         return giant
     picture = order.picture if order.picture is not None else media.read(job.item.source)
-    models = settings.upscaler.models(settings.scale, picture.format)
+    models = settings.upscaler.models(order.scale, picture.format)
+    scale, size = settings.asked_of(order)
     result, report = settings.upscaler(
-        picture, settings.scale, check_seams=settings.seam_check, progress=progress, cancel=cancel
+        picture, scale, size=size, check_seams=settings.seam_check, progress=progress, cancel=cancel
     )
     cancel.check()
     if job.target != PIPE:
@@ -117,7 +150,7 @@ def enlarge_giant(order: Order, settings: Settings, progress: Progress, cancel: 
     from finesight.run.giant import enlarge_file, too_large, why_not
 
     job, upscaler = order.job, settings.upscaler
-    whole = order.picture is not None or settings.seam_check or settings.landmarks is not None
+    whole = order.picture is not None or settings.seam_check or settings.landmarks is not None or settings.target
     if whole or PIPE in (job.target, job.item.source):
         return None
     info = media.inspect(job.item.source)
@@ -184,8 +217,9 @@ def foresee(order: Order, settings: Settings) -> dict[str, Any]:
     """
     job = order.job
     picture = order.picture if order.picture is not None else media.read(job.item.source)
-    models = settings.upscaler.models(settings.scale, picture.format)
-    facts = settings.upscaler.estimate(picture, settings.scale).as_dict()
+    models = settings.upscaler.models(order.scale, picture.format)
+    scale, size = settings.asked_of(order)
+    facts = settings.upscaler.estimate(picture, scale, size=size).as_dict()
     del facts["models"]
     tile = facts.pop("tile")
     return {

@@ -15,6 +15,7 @@ from finesight import __version__
 from finesight.cli.console import Console, format_duration, one_line, print_json
 from finesight.cli.models import complete_model
 from finesight.cli.options import Debug, Json, Offline, Quiet, Verbose
+from finesight.cli.sizes import parse_size
 from finesight.cli.stopping import stoppable
 from finesight.errors import CancelledError, Error, InputError, SettingError
 
@@ -41,6 +42,12 @@ def upscale(
     ] = None,
     scale: Annotated[
         str | None, typer.Option("--scale", "-s", help="2, 3, 4 or any number above 1, up to 16.", rich_help_panel=_HOW)
+    ] = None,
+    target_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WIDTHxHEIGHT", help="Instead of a scale: fit into it; with ! exactly it.", rich_help_panel=_HOW
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -127,7 +134,9 @@ def upscale(
     with _errors_as_json(json):
         if overwrite and skip_existing:
             raise SettingError("--overwrite and --skip-existing exclude each other: give one of them.")
-        number = parse_scale(scale)
+        number, target = parse_scale(scale), parse_size(target_size)
+        if number is not None and target is not None:
+            raise SettingError("--scale and --target-size exclude each other: give one of them.")
         from finesight.media.names import expand_inputs, plan_outputs
 
         items = _usable(expand_inputs(inputs), batch)
@@ -154,6 +163,7 @@ def upscale(
         settings = Settings(
             upscaler=upscaler,
             scale=_scale(number, upscaler, network),
+            target=target,
             quality=quality,
             metadata=metadata,
             overwrite=overwrite,
@@ -161,15 +171,15 @@ def upscale(
             reference=reference,
             landmarks=landmarks,
         )
-        ending = f"_x{settings.scale:g}" if suffix is None else suffix
+        ending = suffix if suffix is not None else f"_x{settings.scale:g}" if target is None else f"_{target}"
         jobs = plan_outputs(items, output, suffix=ending, format=file_format)
         _check_standard_output(jobs, json=json)
         if landmarks is not None:
             _check_landmarks(landmarks, network, jobs, overwrite=overwrite)
         jobs = _without_existing(jobs, batch) if skip_existing else jobs
         orders = _opened(jobs, settings, batch)
-        for name in {order.format for order in orders}:
-            upscaler.models(settings.scale, name)  # weights that cannot be used are no fault of any picture
+        for number, name in {(order.scale, order.format) for order in orders}:
+            upscaler.models(number, name)  # weights that cannot be used are no fault of any picture
     if dry_run:
         return _plan(orders, settings, batch, json=json)
     return _work(orders, settings, batch, json=json, keep_going=keep_going)
@@ -275,7 +285,7 @@ def _work(orders: Sequence[Order], settings: Settings, batch: Batch, *, json: bo
     from finesight.cli.enlarge import enlarge
 
     left = len(orders)
-    total, before = round(sum(order.pixels for order in orders) * settings.scale**2), 0
+    total, before = sum(order.pixels for order in orders), 0
     with stoppable() as stop, contextlib.suppress(KeyboardInterrupt, CancelledError):
         with batch.console.progress("MP", per=1e6) as progress:
             for place, order in enumerate(orders):
@@ -283,7 +293,7 @@ def _work(orders: Sequence[Order], settings: Settings, batch: Batch, *, json: bo
                 if batch.failed and not keep_going:
                     break
                 name = f"{place + 1}/{len(orders)} {os.path.basename(order.job.item.source)}"
-                share = round(order.pixels * settings.scale**2)
+                share = order.pixels
                 try:
                     shared = _Share(progress, before, share, total, name, batch)
                     _tell(enlarge(order, settings, shared, stop), batch, seam_check=settings.seam_check)
