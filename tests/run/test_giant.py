@@ -227,8 +227,8 @@ def test_memory_does_not_grow_with_the_picture(tmp_path: Path) -> None:
     assert np.array_equal(ours, theirs)
     strips, whole = (peaks[way, "high"] - peaks[way, "low"] for way in ("strips", "whole"))
     print(f"peaks in MB: { {key: value // 10**6 for key, value in peaks.items()} }")
-    # The picture and its result grow by 85 MB (seen: 86). By strips libvips and the allocator fill what they keep (seen:
-    # 36 MB) and then it ends, but a picture that is quick enough for a test is not much higher than that.
+    # The picture and its result grow by 85 MB (seen: 86). By strips libvips and the allocator fill what they keep
+    # (seen: 36 MB) and then it ends, but a picture that is quick enough for a test is not much higher than that.
     assert whole > 55e6
     assert strips < 0.7 * whole
 
