@@ -339,4 +339,12 @@ TINY: dict[str, Tiny] = {
         inputs=_with_trimap,
         prepare=_settled,
     ),
+    "indexnet": Tiny(
+        {"index": "o2o"},
+        "indexnet",
+        sizes=((37, 70), (9, 13), (1, 6)),
+        inputs=_with_trimap,
+        prepare=_lively,
+        bfloat16=0.1,
+    ),
 }

@@ -75,13 +75,14 @@ PUBLISHED: dict[str, tuple[tuple[str, str], ...]] = {
         ("^conv_hr", "HRconv"),
     ),
     "gca": ((r"^", "backbone."),),
+    "indexnet": ((r"^", "backbone."),),
     "liif-edsr": ((r"^encoder\.", ""),),
     "liif-rdn": ((r"^encoder\.", ""),),
 }
 """From our tensor names to published ones, where they differ."""
 
 
-WHOLE = {"gca", "ttsr"}
+WHOLE = {"gca", "indexnet", "ttsr"}
 """Networks of several parts whose published names begin with the part, not with ``generator.``."""
 
 

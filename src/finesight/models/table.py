@@ -66,6 +66,7 @@ NETWORKS: dict[str, str] = {
     "global-local-discriminators": "finesight.models.inpainting.global_local:GlobalLocalDiscriminators",
     "pconv": "finesight.models.inpainting.pconv:PConv",
     "gca": "finesight.models.matting.gca:Gca",
+    "indexnet": "finesight.models.matting.indexnet:IndexNet",
 }
 
 

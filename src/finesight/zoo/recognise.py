@@ -248,6 +248,7 @@ RECOGNISERS: dict[str, Recogniser] = {
     "global-local": inpainting.global_local,
     "global-local-discriminators": inpainting.global_local_discriminators,
     "iconvsr": video.iconvsr,
+    "indexnet": matting.indexnet,
     "liif-edsr": liif_edsr,
     "liif-rdn": liif_rdn,
     "light-cnn": priors.light_cnn,

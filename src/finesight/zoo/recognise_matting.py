@@ -6,7 +6,7 @@ from collections.abc import Set
 
 from finesight.zoo.shapes import Arguments, Shapes, count, has
 
-__all__ = ["gca"]
+__all__ = ["gca", "indexnet"]
 
 
 def gca(shapes: Shapes, _published: Set[str]) -> Arguments | None:
@@ -24,4 +24,18 @@ def gca(shapes: Shapes, _published: Set[str]) -> Arguments | None:
         "width": shapes[first][0],
         "encoder_blocks": sides["encoder"],
         "decoder_blocks": sides["decoder"],
+    }
+
+
+def indexnet(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The kind of index stands in the first index layer."""
+    one, four = (f"encoder.index_layers.0.{name}.0.conv.weight" for name in ("index_block", "index_blocks.0"))
+    first = one if one in shapes else four
+    if not has(shapes, first, "encoder.dconv.project.0.conv.weight", "decoder.pred.1.weight"):
+        return None
+    grouped = shapes[first][1] == 1
+    return {
+        "index": "holistic" if first == one else "o2o" if grouped else "m2o",
+        "context": shapes[first][2] == 4,
+        "nonlinear": f"{first.removesuffix('0.conv.weight')}1.conv.weight" in shapes,
     }

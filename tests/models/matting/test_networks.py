@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from finesight.errors import InputError, SettingError
 from finesight.models.matting.gca import Gca
+from finesight.models.matting.indexnet import Fitting, IndexNet
 from finesight.nn.guided_attention import GuidedContextualAttention
+from finesight.nn.learned_index import IndexBlock, IndexKind
 from finesight.nn.spectral_transposed import SpectralConvTranspose2d
 from finesight.nn.trimap import encoded, impose, one_hot
 from tests.oracles.check import check
@@ -28,7 +31,7 @@ def test_agrees_with_the_published_implementation(name: str, shared: Path) -> No
 
 def test_published_parameter_counts() -> None:
     with torch.device("meta"):
-        networks = {Gca(): 25_164_529, Gca(attention=False): 25_072_481}
+        networks = {IndexNet(): 5_953_515, Gca(): 25_164_529, Gca(attention=False): 25_072_481}
     for network, expected in networks.items():
         assert sum(parameter.numel() for parameter in network.parameters()) == expected
 
@@ -98,3 +101,38 @@ def test_whole_numbers_are_taken_as_a_trimap() -> None:
     network = Gca(width=4, encoder_blocks=(1, 1, 1, 1), decoder_blocks=(1, 1, 1, 1)).eval()
     image, trimap = torch.rand(1, 3, 20, 9), torch.randint(0, 3, (1, 1, 20, 9))
     assert torch.equal(network(image, trimap.to(torch.uint8)), network(image, trimap.float()))
+
+
+def test_indices_share_each_cell() -> None:
+    picture = torch.randn(1, 4, 6, 8, generator=torch.Generator().manual_seed(2))
+    kinds: tuple[IndexKind, ...] = ("o2o", "m2o", "holistic")
+    for kind in kinds:
+        for nonlinear in (False, True):
+            encoder, decoder = IndexBlock(4, kind=kind, nonlinear=nonlinear).eval()(picture)
+            assert encoder.shape == decoder.shape == (1, 1 if kind == "holistic" else 4, 6, 8)
+            torch.testing.assert_close(4 * avg_pool2d(encoder, 2), torch.ones(1, encoder.shape[1], 3, 4))
+            assert 0 < decoder.min() < decoder.max() < 1
+    with pytest.raises(SettingError, match="o2o, m2o or holistic"):
+        IndexBlock(4, kind="all")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("fitting", "side"), [("down", 32), ("up", 64), ("mirror", 64)])
+def test_indexnet_fits_pictures(fitting: Fitting, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = IndexNet(fitting=fitting).eval()
+    sizes = []
+
+    def raw(colours: Tensor, trimap: Tensor) -> Tensor:
+        assert set(trimap.unique().tolist()) <= {0, 1, 2}
+        sizes.append((colours.shape[-2:], trimap.shape[-2:]))
+        return 3 * colours[:, :1]
+
+    monkeypatch.setattr(network, "raw", raw)
+    image, trimap = torch.rand(1, 3, 40, 33), torch.randint(0, 3, (1, 1, 40, 33))
+    alpha = network(image, trimap)
+    assert sizes == [((side, side), (side, side))]
+    assert alpha.shape == (1, 1, 40, 33)
+    assert alpha.min() == 0
+    assert alpha.max() == 1
+    assert network.train()(image, trimap).max() > 1
+    with pytest.raises(SettingError, match="down, up or mirror"):
+        IndexNet(fitting="crop")  # type: ignore[arg-type]

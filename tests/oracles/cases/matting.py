@@ -9,8 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from finesight.models.matting.gca import Gca
+from finesight.models.matting.indexnet import Aspp, IndexedUpsample, IndexNet
 from finesight.nn.construct import uninitialised
 from finesight.nn.guided_attention import GuidedContextualAttention
+from finesight.nn.learned_index import IndexBlock
 from tests.oracles.case import Answers, Case
 from tests.oracles.cases.image import arguments
 from tests.oracles.reader import Oracle
@@ -62,8 +64,39 @@ def restored(merged: Tensor) -> Tensor:
     return merged * deviation + mean
 
 
+def index_block(oracle: Oracle) -> Answers:
+    names = {"kind": "kind", "channels": "channels", "use_context": "context", "use_nonlinear": "nonlinear"}
+    encoder, decoder = oracle.filled(IndexBlock(**arguments(oracle.config, names)))(oracle.inputs["x"])
+    return {"encoder_index": encoder, "decoder_index": decoder}
+
+
+def aspp(oracle: Oracle) -> Answers:
+    config = fixed(oracle.config, separable_conv=True, activation="ReLU6")
+    names = {"in_channels": "inputs", "out_channels": "outputs", "mid_channels": "width", "dilations": "dilations"}
+    return {"output": oracle.filled(Aspp(**arguments(config, names)))(oracle.inputs["x"])}
+
+
+def indexed_upsample(oracle: Oracle) -> Answers:
+    config = fixed(oracle.config, kernel_size=5)
+    module = oracle.filled(IndexedUpsample(**arguments(config, {"in_channels": "inputs", "out_channels": "outputs"})))
+    given = {name.removeprefix("decoder_"): value for name, value in oracle.inputs.items()}
+    return {"output": module(given["x"], given["shortcut"], given["index"])}
+
+
+def indexnet(oracle: Oracle) -> Answers:
+    config = fixed(oracle.config, out_stride=32, aspp=True, width_mult=1)
+    names = {"index_mode": "index", "use_context": "context", "use_nonlinear": "nonlinear"}
+    network = IndexNet(**arguments(config, names))
+    oracle.filled(network)
+    return {"raw_alpha": network.raw(oracle.inputs["merged"], classes(oracle.inputs["trimap"]))}
+
+
 CASES: dict[str, Case] = {
     "guided contextual attention": Case(guided_attention),
+    "index block": Case(index_block),
+    "aspp": Case(aspp),
+    "indexed upsample": Case(indexed_upsample),
+    "indexnet": Case(indexnet),
     "gca": Case(partial(gca, attention=True)),
     "gca baseline": Case(partial(gca, attention=False)),
 }
