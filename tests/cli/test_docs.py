@@ -94,6 +94,14 @@ def desk(tmp_path: Path, picture: Callable[..., Path], published: Path, monkeypa
     picture(tmp_path / "face.jpg", 16, 16)
     picture(tmp_path / "church.jpg", 12, 10)
     picture(tmp_path / "postcard.jpg", 40, 28)
+    for name in ("a", "b"):
+        with Image.open(picture(tmp_path / "truth" / f"{name}.png", 48, 32)) as truth:
+            for folder, share in (("results", 0.05), ("other", 0.2)):
+                (tmp_path / folder).mkdir(exist_ok=True)
+                noise = Image.effect_noise(truth.size, 60).convert("RGB")
+                Image.blend(truth, noise, share).save(tmp_path / folder / f"{name}_x2.png")
+    for name in ("gt/0901.png", "samples/000000_sample00000.png", "samples/000000_sample00001.png"):
+        picture(tmp_path / name, 40, 32)
     monkeypatch.setenv("FINESIGHT_CACHE", str(published))
     (tmp_path / "PHOTOS").mkdir()
     Image.effect_noise((240, 200), 90).convert("RGB").save(tmp_path / "PHOTOS" / "noise.png")
@@ -101,7 +109,7 @@ def desk(tmp_path: Path, picture: Callable[..., Path], published: Path, monkeypa
 
 
 @pytest.mark.usefixtures("weights")
-@pytest.mark.parametrize("page", ["README.md", "docs/commands.md", "docs/training.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/commands.md", "docs/measuring.md", "docs/training.md"])
 def test_examples_of_commands(here: Command, desk: Path, page: str) -> None:  # desk after here: its cache is used
     ran = 0
     for example in examples(ROOT / page):
