@@ -74,6 +74,8 @@ def why_not(
 ) -> str:
     """Why a file cannot be enlarged by strips; empty where it can."""
     traits = models[0].traits
+    if not hasattr(os, "pwrite"):
+        return "this system cannot write at a place of a file"
     if len(models) != 1 or traits.scale != scale:
         return f"a scale of {scale:g} is not that of one network"
     if traits.kind != "image" or fixed(traits) or isinstance(models[0].network, Bound) or traits.halo is None:
