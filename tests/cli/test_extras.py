@@ -70,3 +70,18 @@ def test_target_sizes_that_mean_nothing(here: Command, picture: Make, tmp_path: 
     assert ran.code == 2
     assert one_line(ran.err)
     assert "--target-size" in ran.err
+
+
+def test_models_export(here: Command, tiny: Path, tmp_path: Path) -> None:
+    ran = here("models", "export", tiny, "--format", "safetensors", "-o", "mine")
+    assert (ran.code, ran.out) == (0, "mine.safetensors\n"), ran.err
+    assert one_line(ran.err)
+    assert ran.err.startswith("largest difference to torch 0.0e+00 (white is 1), on pictures of ")
+    again = here("models", "export", tiny, "--format", "safetensors", "-o", "mine")
+    assert (again.code, "--overwrite" in again.err) == (2, True)
+    told = here("models", "export", tiny, "-f", "safetensors", "-o", "mine", "--overwrite", "--json")
+    facts = json.loads(told.out)
+    assert (facts["files"], facts["difference"], len(facts["sizes"])) == (["mine.safetensors"], 0, 4)
+    wrong = here("models", "export", tiny, "--format", "onnx", "-o", "mine.safetensors")
+    assert (wrong.code, "ends in .onnx" in wrong.err) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.safetensors"]

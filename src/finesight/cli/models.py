@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finesight.cli.console import Console, one_line, print_json
+from finesight.cli.export import export_model
 from finesight.cli.options import Debug, Json, Offline, Quiet
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["complete_model", "models"]
 
 models = typer.Typer(help="Which networks there are, and where their weights lie.", no_args_is_help=True)
+models.command("export")(export_model)
 
 
 def complete_model(incomplete: str) -> list[str]:
