@@ -339,6 +339,17 @@ TINY: dict[str, Tiny] = {
         inputs=_with_trimap,
         prepare=_settled,
     ),
+    "dim": Tiny(
+        {"widths": (4, 4, 6, 8, 8), "refine_width": 4},
+        "deep image matting",
+        sizes=((37, 70), (9, 13), (1, 6)),
+        inputs=_with_trimap,
+        prepare=_lively,
+        exempt={
+            "halo": "it takes a trimap as well: its own test measures it",
+            "bfloat16": "rounding moves the places of maxima",
+        },
+    ),
     "indexnet": Tiny(
         {"index": "o2o"},
         "indexnet",

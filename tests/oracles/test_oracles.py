@@ -10,7 +10,18 @@ from tests.oracles.check import cases, check
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("*/*.npz"))
-LARGE = frozenset({"matting/gca", "prior/glean_cat_16x", "sr/liif_rdn_x4", "sr/rdn_x2", "sr/rdn_x3", "sr/rdn_x4"})
+LARGE = frozenset(
+    {
+        "matting/dim_stage1_amplified",
+        "matting/dim_stage3",
+        "matting/gca",
+        "prior/glean_cat_16x",
+        "sr/liif_rdn_x4",
+        "sr/rdn_x2",
+        "sr/rdn_x3",
+        "sr/rdn_x4",
+    }
+)
 """Networks above 20 million parameters, or that take more than about five seconds or one gigabyte."""
 
 

@@ -33,6 +33,7 @@ SHRUNK: dict[str, dict[str, Any]] = {
     "aot-gan": {"width": 4, "blocks": 1},
     "deepfillv1": {"channel_factor": 0.125, "decoder_factor": 0.125},
     "deepfillv2": {"channel_factor": 0.125, "decoder_factor": 0.125},
+    "dim": {"widths": (4, 4, 4, 8, 8), "refine_width": 4},
     "gca": {"width": 4},
     "global-local": {"width": 4},
     "pconv": {"width": 4},
@@ -74,6 +75,7 @@ PUBLISHED: dict[str, tuple[tuple[str, str], ...]] = {
         (r"^conv_up(\d)", r"upconv\1"),
         ("^conv_hr", "HRconv"),
     ),
+    "dim": ((r"^(?=encoder|decoder)", "backbone."),),
     "gca": ((r"^", "backbone."),),
     "indexnet": ((r"^", "backbone."),),
     "liif-edsr": ((r"^encoder\.", ""),),
@@ -82,7 +84,7 @@ PUBLISHED: dict[str, tuple[tuple[str, str], ...]] = {
 """From our tensor names to published ones, where they differ."""
 
 
-WHOLE = {"gca", "indexnet", "ttsr"}
+WHOLE = {"dim", "gca", "indexnet", "ttsr"}
 """Networks of several parts whose published names begin with the part, not with ``generator.``."""
 
 

@@ -53,6 +53,8 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("indexnet", {"index": "o2o", "context": False}),
     ("indexnet", {"index": "holistic", "nonlinear": False}),
     ("indexnet", {"index": "m2o"}),
+    ("dim", {"widths": (4, 5, 6, 8, 8), "refine_width": 7}),
+    ("dim", {"refine": False, "widths": (4, 5, 6, 8, 8)}),
     ("gca", {"width": 4, "encoder_blocks": (1, 2, 1, 1), "decoder_blocks": (1, 1, 2, 1)}),
     ("gca", {"attention": False, "trimap_channels": 1, "width": 6}),
     ("ttsr-discriminator", {"size": 64, "width": 4, "hidden": 6}),

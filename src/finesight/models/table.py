@@ -65,6 +65,7 @@ NETWORKS: dict[str, str] = {
     "global-local": "finesight.models.inpainting.global_local:GlobalLocal",
     "global-local-discriminators": "finesight.models.inpainting.global_local:GlobalLocalDiscriminators",
     "pconv": "finesight.models.inpainting.pconv:PConv",
+    "dim": "finesight.models.matting.dim:Dim",
     "gca": "finesight.models.matting.gca:Gca",
     "indexnet": "finesight.models.matting.indexnet:IndexNet",
 }

@@ -239,6 +239,7 @@ RECOGNISERS: dict[str, Recogniser] = {
     "deepfillv1-discriminators": inpainting.deepfillv1_discriminators,
     "deepfillv2": inpainting.deepfillv2,
     "deepfillv2-discriminator": inpainting.deepfillv2_discriminator,
+    "dim": matting.dim,
     "edsr": edsr,
     "edvr": video.edvr,
     "edvr-features": video.edvr_features,

@@ -6,7 +6,17 @@ from collections.abc import Set
 
 from finesight.zoo.shapes import Arguments, Shapes, count, has
 
-__all__ = ["gca", "indexnet"]
+__all__ = ["dim", "gca", "indexnet"]
+
+
+def dim(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """Stages 2 and 3 have a refinement, stage 1 has none."""
+    levels = tuple(f"encoder.layer{level}.0.weight" for level in range(1, 6))
+    if not has(shapes, *levels, "decoder.deconv6_1.weight", "decoder.deconv1.weight"):
+        return None
+    refine = shapes.get("refiner.refine_conv1.weight")
+    found: Arguments = {"refine": refine is not None, "widths": tuple(shapes[name][0] for name in levels)}
+    return found if refine is None else {**found, "refine_width": refine[0]}
 
 
 def gca(shapes: Shapes, _published: Set[str]) -> Arguments | None:

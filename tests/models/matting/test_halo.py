@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from finesight.models.matting.dim import Dim
 from finesight.models.matting.gca import Gca
 from finesight.nn.traits import Port
 from tests.halo import reach
@@ -51,3 +52,11 @@ def test_halo_of_the_baseline() -> None:
     )
     found = farthest(network, (29,))  # the phase that looks farthest
     assert found == network.traits.halo
+
+
+def test_halo_of_dim_bounds_what_it_sees() -> None:
+    """Maxima choose among the pixels that it could see, so that a gradient rarely reaches the last ones."""
+    network = AllUnknown(positive(Dim(widths=(2, 2, 2, 2, 2), refine=False)))
+    found = farthest(network, (31,))
+    assert network.traits.halo is not None
+    assert 0.8 * network.traits.halo < found <= network.traits.halo

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from finesight.errors import InputError, SettingError
+from finesight.models.matting.dim import Dim
 from finesight.models.matting.gca import Gca
 from finesight.models.matting.indexnet import Fitting, IndexNet
 from finesight.nn.guided_attention import GuidedContextualAttention
@@ -31,7 +32,7 @@ def test_agrees_with_the_published_implementation(name: str, shared: Path) -> No
 
 def test_published_parameter_counts() -> None:
     with torch.device("meta"):
-        networks = {IndexNet(): 5_953_515, Gca(): 25_164_529, Gca(attention=False): 25_072_481}
+        networks = {Dim(): 26_276_802, IndexNet(): 5_953_515, Gca(): 25_164_529, Gca(attention=False): 25_072_481}
     for network, expected in networks.items():
         assert sum(parameter.numel() for parameter in network.parameters()) == expected
 
@@ -90,6 +91,8 @@ def test_transposed_spectral_norm_is_that_of_torch() -> None:
 def test_bad_arguments_and_a_trimap_of_another_size() -> None:
     with pytest.raises(SettingError, match="1 or 3 channels"):
         Gca(trimap_channels=2)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="five levels"):
+        Dim(widths=(4, 4, 4, 4))
     with pytest.raises(SettingError, match="four levels"):
         Gca(encoder_blocks=(1, 2, 3))
     network = Gca(width=4, encoder_blocks=(1, 1, 1, 1), decoder_blocks=(1, 1, 1, 1)).eval()

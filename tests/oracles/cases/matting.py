@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from finesight.models.matting.dim import Dim, PlainRefiner
 from finesight.models.matting.gca import Gca
 from finesight.models.matting.indexnet import Aspp, IndexedUpsample, IndexNet
 from finesight.nn.construct import uninitialised
@@ -58,6 +60,34 @@ def gca(oracle: Oracle, *, attention: bool) -> Answers:
     return {"raw_alpha": raw, "pred_alpha": network(restored(merged), trimap)}
 
 
+def dim(oracle: Oracle) -> Answers:
+    with uninitialised():
+        network = Dim(refine={1: False, 3: True}[oracle.config["stage"]])
+    assert oracle.config == {"stage": oracle.config["stage"], "refiner": network.refiner is not None}
+    oracle.filled(network)
+    merged, trimap = oracle.inputs["merged"], oracle.inputs["trimap"]
+    if trimap.max() > 1:  # both inputs are amplified, so that the signal lives
+        raw = network.decoder(*network.encoder(torch.cat((merged, trimap), dim=1)))
+    else:
+        raw = network.raw(merged, classes(trimap))
+    answers: dict[str, Tensor] = {"raw_alpha": raw, "pred_alpha": raw.sigmoid()}
+    return answers if network.refiner is None else answers | {"pred_refine": network.refiner(merged, raw)}
+
+
+class Refining(nn.Module):
+    """The file's tensors begin with ``refiner.``."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.refiner = PlainRefiner(width)
+
+
+def plain_refiner(oracle: Oracle) -> Answers:
+    module = Refining(**arguments(oracle.config, {"conv_channels": "width"}))
+    oracle.filled(module)
+    return {"pred_refine": module.refiner(oracle.inputs["merged"], oracle.inputs["raw_alpha"])}
+
+
 def restored(merged: Tensor) -> Tensor:
     """RGB in [0, 1] from normalised colours."""
     mean, deviation = (merged.new_tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
@@ -93,6 +123,8 @@ def indexnet(oracle: Oracle) -> Answers:
 
 CASES: dict[str, Case] = {
     "guided contextual attention": Case(guided_attention),
+    "deep image matting": Case(dim),
+    "plain refiner": Case(plain_refiner),
     "index block": Case(index_block),
     "aspp": Case(aspp),
     "indexed upsample": Case(indexed_upsample),
