@@ -7,14 +7,17 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from finesight.models.matting.dim import Dim, PlainRefiner
 from finesight.models.matting.gca import Gca
 from finesight.models.matting.indexnet import Aspp, IndexedUpsample, IndexNet
 from finesight.nn.construct import uninitialised
+from finesight.nn.fba_fusion import fuse_estimates
 from finesight.nn.guided_attention import GuidedContextualAttention
 from finesight.nn.learned_index import IndexBlock
+from finesight.nn.trimap import impose
 from tests.oracles.case import Answers, Case
 from tests.oracles.cases.image import arguments
 from tests.oracles.reader import Oracle
@@ -121,10 +124,30 @@ def indexnet(oracle: Oracle) -> Answers:
     return {"raw_alpha": network.raw(oracle.inputs["merged"], classes(oracle.inputs["trimap"]))}
 
 
+def fba_fusion(oracle: Oracle) -> Answers:
+    assert oracle.config == {}, f"settings that nobody reads: {oracle.config}"
+    found = fuse_estimates(*(oracle.inputs[name] for name in ("alpha", "image", "fg", "bg")))
+    return dict(zip(("alpha_out", "fg_out", "bg_out"), found, strict=True))
+
+
+def restore(oracle: Oracle) -> Answers:
+    assert oracle.config == {}, f"settings that nobody reads: {oracle.config}"
+    levels, padded, resized = (oracle.inputs[name] for name in ("trimap", "padded_pred", "resized_pred"))
+    trimap = (levels.float() / 127.5).round()[None, None]
+    size = list(trimap.shape[-2:])
+    enlarged = F.interpolate(resized[None, None], size, mode="bicubic", align_corners=False)
+    return {
+        "from_padded": impose(padded[None, None, : size[0], : size[1]], trimap)[0, 0],
+        "from_resized": impose(enlarged, trimap)[0, 0],
+    }
+
+
 CASES: dict[str, Case] = {
     "guided contextual attention": Case(guided_attention),
     "deep image matting": Case(dim),
     "plain refiner": Case(plain_refiner),
+    "fba fusion": Case(fba_fusion),
+    "restore": Case(restore),
     "index block": Case(index_block),
     "aspp": Case(aspp),
     "indexed upsample": Case(indexed_upsample),
