@@ -27,6 +27,7 @@ Markdown: TypeAlias = Annotated[bool, typer.Option("--markdown", help="A Markdow
 Latex: TypeAlias = Annotated[bool, typer.Option("--latex", help="A LaTeX tabular (booktabs).", rich_help_panel=_FORM)]
 
 BEST = "*{}"  # around the best number on a terminal, where digits stay in line
+PLAIN = {"─": "-", "∞": "inf", "↑": "(higher)", "↓": "(lower)"}
 ANY_WIDTH = 10_000  # columns where no terminal ends the line
 
 
@@ -55,13 +56,13 @@ def print_scores(found: Table | Comparison, form: Form, *, everything: bool = Fa
 
     match form:
         case "csv":
-            sys.stdout.write(found.to_csv())
+            _write(found.to_csv())
         case "json":
             print_json(found.to_dict() if everything else _short(found.to_dict()))
         case "markdown":
-            sys.stdout.write(found.to_markdown())
+            _write(found.to_markdown())
         case "latex":
-            sys.stdout.write(found.to_latex())
+            _write(found.to_latex())
         case "rich" if isinstance(found, Comparison):
             _print_rich(found.grid(mark=BEST))
             _lines([*found.remarks(), *_intervals(found), f"{BEST.format('')} marks the best."])
@@ -112,24 +113,39 @@ def print_grid(
 
     match form:
         case "csv":
-            sys.stdout.write(as_csv(grid))
+            _write(as_csv(grid))
         case "json":
             print_json(content)
         case "markdown":
-            sys.stdout.write(as_markdown(grid))
+            _write(as_markdown(grid))
             if remarks:
-                sys.stdout.write("\n" + "".join(f"{line}  \n" for line in remarks))
+                _write("\n" + "".join(f"{line}  \n" for line in remarks))
         case "latex":
-            sys.stdout.write("".join(f"% {line}\n" for line in remarks) + as_latex(grid))
+            _write("".join(f"% {line}\n" for line in remarks) + as_latex(grid))
         case "rich":
             _print_rich(grid, numbers=numbers)
             _lines(remarks)
     sys.stdout.flush()
 
 
+def _write(text: str) -> None:
+    """To stdout; signs that its encoding lacks (a terminal of ASCII) become others."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
+        plain = (
+            "".join(PLAIN.get(sign, sign) for sign in text)
+            .encode("utf-8", "surrogateescape")
+            .decode("utf-8", "replace")
+        )
+        text = plain.encode(encoding, "replace").decode(encoding)
+    sys.stdout.write(text)
+
+
 def _lines(lines: Sequence[str]) -> None:
     for line in lines:
-        sys.stdout.write(line + "\n")
+        _write(line + "\n")
 
 
 def _print_rich(grid: Sequence[Sequence[str]], *, last: int = 0, numbers: bool = True) -> None:

@@ -96,7 +96,10 @@ class Table:
     notes: tuple[str, ...] = field(default=())
 
     def mean(self, metric: str) -> Mean:
-        """The mean of one metric. The interval is a percentile bootstrap over pictures (or clips) with a fixed seed."""
+        """The mean of one metric. The interval is a percentile bootstrap over pictures (or clips) with a fixed seed.
+
+        One picture has no interval: NaN.
+        """
         if metric not in {column.name for column in self.columns}:
             raise SettingError(f"'{metric}' is not in this table: it has {', '.join(c.name for c in self.columns)}")
         groups: dict[str, list[float]] = {}
@@ -114,6 +117,8 @@ class Table:
             unset = math.inf if infinite and not undefined else math.nan
             return Mean(unset, math.nan, math.nan, 0, *left)
         values = torch.tensor([sum(group) / len(group) for group in groups.values()], dtype=torch.float64)
+        if len(values) == 1:  # one picture says nothing about others
+            return Mean(float(values[0]), math.nan, math.nan, 1, *left)
         generator = torch.Generator().manual_seed(0)
         drawn = values[torch.randint(len(values), (REPEATS, len(values)), generator=generator)].mean(1)
         edge = (1 - CONFIDENCE) / 2
