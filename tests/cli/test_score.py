@@ -260,6 +260,29 @@ def test_missing_parameters_say_what_to_get(here: Command, folders: Path, metric
     assert file in ran.err
 
 
+def test_masks(here: Command, folders: Path, save: Save) -> None:
+    hole = np.zeros((30, 34), np.uint8)
+    hole[5:9, 6:20] = 255
+    for name in NAMES:
+        save(f"holes/{name}.png", hole)
+    base = ("score", "good", "truth", "-p", "inpaint-places", "-m", "l1-hole", "--json")
+    ran = here(*base, "--mask", "holes")
+    assert json.loads(ran.out)["mean"] == {"l1-hole": pytest.approx(4 / 255)}
+    matches = json.loads(here(*base, "--mask", "holes", "--dry-run").out)["matches"]
+    assert [match["mask"] for match in matches] == [f"holes/{name}.png" for name in NAMES]
+    (folders / "holes" / "woman.png").unlink()
+    ran = here(*base, "--mask", "holes")
+    assert (ran.code, one_line(ran.err), "no partner in holes" in ran.err) == (2, True, True)
+
+
+def test_space_score_without_its_parameters(here: Command, save: Save) -> None:
+    for name in ("gt/0901.png", "made/000000_sample00000.png"):
+        save(name, levels(0, 40, 40))
+    ran = here("space", "score", "gt", "made", "--samples", "1", "--offline")
+    assert (ran.code, ran.out, one_line(ran.err)) == (2, "", True)
+    assert "alexnet-owt-7be5be79.pth" in ran.err
+
+
 def test_the_installed_command(installed: Command, folders: Path, environment: dict[str, str]) -> None:
     ran = installed("score", "good", "truth", "-m", "psnr", "--csv", cwd=folders)
     assert ran.code == 0, ran.err
