@@ -13,6 +13,7 @@ import typer
 
 from finesight import __version__
 from finesight.cli.console import Console, format_duration, one_line, print_json
+from finesight.cli.loading import load_model
 from finesight.cli.models import complete_model
 from finesight.cli.options import Debug, Json, Offline, Quiet, Verbose
 from finesight.cli.sizes import parse_size
@@ -78,6 +79,9 @@ def upscale(
     wrap: Annotated[
         bool, typer.Option("--wrap", help="The picture goes on as itself on all sides.", rich_help_panel=_HOW)
     ] = False,
+    denoise: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Strength, of models that offer it.", rich_help_panel=_HOW)
+    ] = None,
     self_ensemble: Annotated[
         bool, typer.Option("--self-ensemble", help="Average eight turns: 8 times the work.", rich_help_panel=_HOW)
     ] = False,
@@ -134,6 +138,8 @@ def upscale(
     with _errors_as_json(json):
         if overwrite and skip_existing:
             raise SettingError("--overwrite and --skip-existing exclude each other: give one of them.")
+        if denoise is not None and model is None:
+            raise SettingError("--denoise needs a model that offers it. Add --model realesr-general-x4v3.")
         number, target = parse_scale(scale), parse_size(target_size)
         if number is not None and target is not None:
             raise SettingError("--scale and --target-size exclude each other: give one of them.")
@@ -148,7 +154,7 @@ def upscale(
 
         if memory is not None:
             parse_bytes(memory)  # a wrong size is no fault of any picture
-        network = None if model is None else _load(model, console, offline=offline)
+        network = None if model is None else load_model(model, console, offline=offline, denoise=denoise)
         upscaler = Upscaler(
             network,
             memory=memory,
@@ -211,16 +217,6 @@ def parse_scale(text: str | None) -> float | None:
     if math.isnan(number):
         raise SettingError(f"--scale: expected a number such as 2, 3, 4 or 2.5, got '{text}'.")
     return number
-
-
-def _load(name: str, console: Console, *, offline: bool) -> Model:
-    """The network of ``--model``, fetched before if need be."""
-    from finesight import zoo
-
-    if name in zoo.catalog():
-        with console.progress("MB", per=1e6) as progress:
-            zoo.get(name, offline=offline or None, progress=progress, say=console.note)
-    return zoo.load(name, offline=offline or None)
 
 
 def _scale(number: float | None, upscaler: Upscaler, model: Model | None) -> float:

@@ -47,6 +47,7 @@ class Upscaler:
         tile: most pixels on a side of a tile, for experiments; memory decides otherwise.
         self_ensemble: every tile is computed in its eight orientations and the answers are averaged: eight times the
             work for a little less error.
+        denoise: strength from 0 to 1, for a model whose card names weights that denoise weakly; default: its own, 1.
         reference: for a model that takes details from a reference picture; anything that can be enlarged, of any size.
 
     Raises:
@@ -65,10 +66,13 @@ class Upscaler:
         wrap: bool = False,
         tile: int | None = None,
         self_ensemble: bool = False,
+        denoise: float | None = None,
         reference: AnyPicture | None = None,
     ) -> None:
         if model is None and reference is not None:
             raise SettingError("a reference needs a model that takes one. Add --model ttsr-gan-x4.")
+        if model is None and denoise is not None:
+            raise SettingError("denoise needs a model that offers it, such as realesr-general-x4v3.")
         settings = Settings(
             device=find_device(device),
             memory=None if memory is None else parse_bytes(memory),
@@ -81,6 +85,7 @@ class Upscaler:
         )
         self._model = model
         self._reference = None if reference is None else as_picture(reference)[0]
+        self._denoise = denoise
         self._bound: Model | None = None
         self._loaded: dict[str, Model] = {}
         self._networks = Networks(settings)
@@ -207,6 +212,10 @@ class Upscaler:
         if self._bound is not None:
             return self._bound
         model = self._load(name)
+        if self._denoise is not None:
+            from finesight.zoo import denoising
+
+            model = denoising(model, self._denoise)
         traits = model.traits
         one = (
             traits.kind == "image" and (traits.scale or 0) > 1 and (len(traits.inputs) == 1 or takes_reference(traits))
@@ -254,6 +263,7 @@ def upscale(
     exact: bool = False,
     wrap: bool = False,
     self_ensemble: bool = False,
+    denoise: float | None = None,
     reference: AnyPicture | None = None,
     progress: Progress = silent,
     cancel: Cancel | None = None,
@@ -264,7 +274,7 @@ def upscale(
         picture: a path (gives a ``Picture``), a ``Picture``, a PIL image, a NumPy array ``(H, W[, 1-4])`` of uint8,
             uint16 or floats in [0, 1], or a tensor ``([N,] 1-4, H, W)``. Two and four channels end in alpha.
         scale, size, progress, cancel: see ``Upscaler.__call__``.
-        model, memory, device, precision, engine, exact, wrap, self_ensemble, reference: see ``Upscaler``.
+        model, memory, device, precision, engine, exact, wrap, self_ensemble, denoise, reference: see ``Upscaler``.
 
     Returns:
         The same kind, depth and channels, enlarged. Nothing given is changed.
@@ -285,6 +295,7 @@ def upscale(
         exact=exact,
         wrap=wrap,
         self_ensemble=self_ensemble,
+        denoise=denoise,
         reference=reference,
     )
     if isinstance(picture, Tensor) and picture.dim() == 4:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from finesight.zoo.cards import catalog as catalog
     from finesight.zoo.converting import blend as blend
     from finesight.zoo.converting import convert as convert
+    from finesight.zoo.converting import denoising as denoising
     from finesight.zoo.files import Checked as Checked
     from finesight.zoo.files import bundle as bundle
     from finesight.zoo.files import check as check
@@ -35,6 +36,7 @@ _PUBLIC = {
     "path": "finesight.zoo.files",
     "convert": "finesight.zoo.converting",
     "blend": "finesight.zoo.converting",
+    "denoising": "finesight.zoo.converting",
     "cache_folder": "finesight.zoo.cache",
     "Card": "finesight.zoo.model",
     "Model": "finesight.zoo.model",
@@ -47,7 +49,7 @@ _PUBLIC = {
 
 __all__ = [
     "Card", "Checked", "Model", "Score", "blend", "bundle", "cache_folder", "card", "catalog", "check", "convert",
-    "get", "import_file", "load", "path", "save",
+    "denoising", "get", "import_file", "load", "path", "save",
 ]  # fmt: skip
 
 

@@ -10,11 +10,12 @@ import torch
 
 from finesight.errors import ModelError, SettingError
 from finesight.zoo.building import vessel
+from finesight.zoo.cards import catalog
 from finesight.zoo.loading import load
 from finesight.zoo.model import Model
 from finesight.zoo.saving import save
 
-__all__ = ["blend", "convert"]
+__all__ = ["blend", "convert", "denoising"]
 
 
 def convert(source: str | Path, out: str | Path, *, half: bool = False, scale: int | None = None) -> Path:
@@ -84,3 +85,24 @@ def blend(first: Model, second: Model, weight: float) -> Model:
         weights_sha256=f"{one.weights_sha256}+{other.weights_sha256}",
     )
     return Model(mixed.eval(), mixed.traits, described)  # type: ignore[arg-type]  # every network has traits
+
+
+def denoising(model: Model, strength: float, *, offline: bool | None = None) -> Model:
+    """``model`` with another strength of denoising, where its card names weights that denoise weakly.
+
+    Args:
+        model: of the catalog; what it is at strength 1.
+        strength: in [0, 1]; every tensor is ``strength * model + (1 - strength) * weak``.
+        offline: as for ``load``.
+
+    Raises:
+        ModelError: its card names no such weights, or they cannot be had.
+        SettingError: the strength is outside [0, 1].
+    """
+    if not 0 <= strength <= 1:
+        raise SettingError(f"denoise: expected a strength between 0 and 1, got {strength:g}.")
+    weak = model.card.denoise_weak
+    if not weak:
+        able = ", ".join(name for name, card in catalog().items() if card.denoise_weak)
+        raise ModelError(f"{model.card.name} has one strength of denoising only; with others there is: {able}.")
+    return model if strength == 1 else blend(model, load(weak, offline=offline), strength)

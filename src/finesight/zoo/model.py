@@ -46,6 +46,7 @@ class Card:
         paper, setting: publication, and the published name of the training setting.
         scores: published results.
         scale: enlargement, ``None`` for any scale or where it has no meaning.
+        denoise_weak: name of the same network with weights that denoise weakly; a strength is between them.
         notes: what a user should know before using it.
         training: facts recorded by our own training (steps, data, recipe), empty for published weights.
     """
@@ -72,6 +73,7 @@ class Card:
     setting: str = ""
     scores: tuple[Score, ...] = ()
     scale: int | None = None
+    denoise_weak: str = ""
     notes: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
 
