@@ -45,6 +45,9 @@ __all__ = ["MEMORY", "STREAM_FROM", "enlarge_file", "too_large", "why_not"]
 MEMORY = 900_000_000
 """Peak resident bytes that tiles are planned for on a CPU where nobody gives ``memory``."""
 
+LEAST = 300_000_000
+"""Bytes that tiles may take in a process that holds much else already, also beyond ``MEMORY``."""
+
 STREAM_FROM = 250_000_000
 """Pixels of a result from which a file is enlarged by strips even where memory would do: a crash would cost hours."""
 
@@ -156,7 +159,7 @@ def enlarge_file(
         source: a picture for which ``why_not`` says nothing.
         target: TIFF or PNG.
         model: of a bounded halo.
-        settings: as for ``Upscaler``; without ``memory``, 900 MB.
+        settings: as for ``Upscaler``; without ``memory``, 900 MB, or 300 MB beyond what the process holds.
         format, metadata: as for ``media.write``.
         provenance: what goes into the metadata, from the report.
         progress: counts input pixels.
@@ -233,7 +236,9 @@ def _prepare(
 ) -> tuple[Computer, Plan, str, list[str], int]:
     """The network and the tiles: as the journal says, or chosen now and written down there."""
     network, traits, device = model.network, model.traits, settings.device
-    memory = MEMORY if settings.memory is None and device.type == "cpu" else settings.memory
+    memory = settings.memory
+    if memory is None and device.type == "cpu":
+        memory = max(MEMORY, resident() + LEAST)
     how = journal.how
     if how is not None:
         prepared = prepare(Choice(how["engine"], how["precision"], how["channels_last"]), network, device)
