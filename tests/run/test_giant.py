@@ -82,6 +82,7 @@ def test_alpha_of_one_value_is_kept_and_one_that_varies_refused(tmp_path: Path) 
     with pytest.raises(InputError, match="transparency varies"):
         enlarge_file(path, tmp_path / "c.png", _tiny(), SETTINGS, format="png")
     assert not (tmp_path / "c.png").exists()
+    assert "transparency" in why_not(path, [_tiny()], 2, SETTINGS, "png", "keep"), "the command takes the other way"
 
 
 def test_what_cannot_be_streamed_says_why(tmp_path: Path) -> None:

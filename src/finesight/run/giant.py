@@ -83,7 +83,7 @@ def why_not(
         return f"a scale of {scale:g} is not that of one network"
     if traits.kind != "image" or fixed(traits) or isinstance(models[0].network, Bound) or traits.halo is None:
         return "the network's tiles cannot be exact"
-    if getattr(settings, "self_ensemble", False):
+    if settings.self_ensemble:
         return "self-ensemble needs the whole picture"
     if settings.wrap:
         return "wrap needs the whole picture"
@@ -91,9 +91,23 @@ def why_not(
         with StripReader(source) as reader:
             if min(reader.width, reader.height) < traits.minimum:
                 return "the picture is smaller than the network's smallest"
-            return why_not_written(reader.header, form, metadata)
+            reason = why_not_written(reader.header, form, metadata)
+            if not reason and reader.has_alpha and _alpha_varies(reader):
+                return "transparency that varies goes through the network with the whole picture"
+            return reason
     except InputError as error:
         return str(error)
+
+
+def _alpha_varies(reader: StripReader) -> bool:
+    """Whether the alpha of a picture is not one value; decodes it up to the first difference."""
+    first: Any = None
+    for top in range(0, reader.height, _SAMPLE):
+        strip = reader.rows(top, min(_SAMPLE, reader.height - top))
+        first = strip[0, 0, -1] if first is None else first
+        if (strip[:, :, -1] != first).any():
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
