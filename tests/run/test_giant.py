@@ -79,7 +79,7 @@ def test_alpha_of_one_value_is_kept_and_one_that_varies_refused(tmp_path: Path) 
     assert np.array_equal(result.pixels, _whole(picture).pixels)
     assert (result.alpha == 77).all()
     media.write(path, picture.replace(alpha=picture.pixels[:, :, 0].copy()))
-    with pytest.raises(InputError, match="transparency varies"):
+    with pytest.raises(SettingError, match="transparency that varies"):
         enlarge_file(path, tmp_path / "c.png", _tiny(), SETTINGS, format="png")
     assert not (tmp_path / "c.png").exists()
     assert "transparency" in why_not(path, [_tiny()], 2, SETTINGS, "png", "keep"), "the command takes the other way"

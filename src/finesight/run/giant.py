@@ -118,11 +118,11 @@ class _Seen:
     alpha: int | float | None
 
 
-def _look(source: str | os.PathLike[str], reader: StripReader, cancel: Cancel | None) -> _Seen:
+def _look(reader: StripReader, cancel: Cancel | None) -> _Seen:
     """Decode everything once: a damaged file is found before hours are spent.
 
     Raises:
-        InputError: damaged, NaN or infinity, or alpha that varies.
+        InputError: damaged, NaN or infinity.
     """
     best, most = None, -1.0
     alpha: Any = None
@@ -134,8 +134,6 @@ def _look(source: str | os.PathLike[str], reader: StripReader, cancel: Cancel | 
             raise InputError("The picture holds NaN or infinity. Replace them first, for instance with np.nan_to_num.")
         if reader.has_alpha:
             alpha = strip[0, 0, -1] if alpha is None else alpha
-            if (strip[:, :, -1] != alpha).any():
-                raise InputError(f"{os.fspath(source)} cannot be enlarged by strips: its transparency varies.")
             strip = strip[:, :, :-1]
         height, width = min(_SAMPLE, strip.shape[0]), min(_SAMPLE, strip.shape[1])
         view = View(strip)
@@ -191,7 +189,7 @@ def enlarge_file(
     if reason:
         raise SettingError(f"{os.fspath(source)} cannot be enlarged by strips: {reason}.")
     with StripReader(source) as reader:
-        seen = _look(source, reader, cancel)
+        seen = _look(reader, cancel)
         header = reader.header
     dtype = np.dtype(DTYPES[header.depth])
     shape = (header.height * scale, header.width * scale, header.channels)
