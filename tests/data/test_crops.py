@@ -23,14 +23,15 @@ def test_a_batch_depends_on_seed_and_step_alone(pack: Path) -> None:
     first = CropPairs(pack, scale=2, patch=12, seed=1)
     first.batch(0, 4)
     again = CropPairs(pack, scale=2, patch=12, seed=1)
-    assert torch.equal(first.batch(7, 4)[0], again.batch(7, 4)[0])
-    assert not torch.equal(first.batch(7, 4)[0], first.batch(8, 4)[0])
-    assert not torch.equal(first.batch(7, 4)[0], CropPairs(pack, scale=2, patch=12, seed=2).batch(7, 4)[0])
+    assert torch.equal(first.batch(7, 4).target, again.batch(7, 4).target)
+    assert not torch.equal(first.batch(7, 4).target, first.batch(8, 4).target)
+    assert not torch.equal(first.batch(7, 4).target, CropPairs(pack, scale=2, patch=12, seed=2).batch(7, 4).target)
 
 
 @pytest.mark.parametrize("degradation", [None, FirstOrder(noise_probability=0, jpeg=(95, 95), blur=(0.3, 0.4))])
 def test_low_and_high_show_the_same_place(pack: Path, degradation: FirstOrder | None) -> None:
-    low, high = CropPairs(pack, scale=2, patch=16, degradation=degradation).batch(0, 32)
+    batch = CropPairs(pack, scale=2, patch=16, degradation=degradation).batch(0, 32)
+    (low,), high = batch.inputs, batch.target
     assert low.shape == (32, 3, 16, 16)
     assert high.shape == (32, 3, 32, 32)
     inner = (slice(None), slice(None), slice(3, -3), slice(3, -3))
@@ -41,11 +42,14 @@ def test_low_and_high_show_the_same_place(pack: Path, degradation: FirstOrder | 
 
 def test_held_out_crops_are_not_trained_on(pack: Path) -> None:
     pairs = CropPairs(pack, scale=2, patch=12, held_out=5)
-    assert len(pairs.validation)
-    for crop in pairs.validation:
+    assert len(pairs.held_out)
+    for crop in pairs.held_out:
         assert not (pairs.high == crop).flatten(1).all(1).any()
     low, high = pairs.validation_pairs()
     assert high.shape[-1] == 2 * low.shape[-1]
+    batches = list(pairs.validation())
+    assert torch.equal(torch.cat([batch.inputs[0] for batch in batches]), low)
+    assert torch.equal(torch.cat([batch.target for batch in batches]), high)
 
 
 def test_a_patch_larger_than_the_crops_is_refused(pack: Path) -> None:

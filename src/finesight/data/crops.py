@@ -5,12 +5,14 @@ Because no state is carried from step to step, a resumed run sees exactly what a
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from finesight.data.batch import Batch, chance
 from finesight.data.pack import read_pack
 from finesight.degrade import first_order
 from finesight.degrade.resize import resize_8bit
@@ -25,7 +27,7 @@ class CropPairs:
     """Random patch pairs out of the crops of one pack.
 
     Args:
-        path: a pack made by ``finesight data pack``.
+        crops: a pack made by ``finesight data pack``, or the crops themselves, uint8 RGB ``(side, side, 3)``.
         scale: high over low resolution.
         patch: side of a low-resolution patch in pixels.
         degradation: ``None`` for MATLAB-style bicubic on 8-bit pictures, otherwise first-order settings.
@@ -35,7 +37,7 @@ class CropPairs:
 
     def __init__(
         self,
-        path: Path,
+        crops: Path | Sequence[np.ndarray],
         *,
         scale: int,
         patch: int,
@@ -43,30 +45,31 @@ class CropPairs:
         held_out: int = 40,
         seed: int = 0,
     ) -> None:
-        crops = read_pack(path)
+        name = str(crops) if isinstance(crops, Path) else "The data"
+        crops = read_pack(crops) if isinstance(crops, Path) else crops
         if not crops:
-            raise InputError(f"{path} holds no crops. Make a pack with: finesight data pack")
+            raise InputError(f"{name} holds no crops. Make a pack with: finesight data pack")
         side = crops[0].shape[0] // scale * scale
         margin = _JPEG_GRID if degradation else 0
         if (patch + margin) * scale > side:
             need = (patch + margin) * scale
-            raise SettingError(f"patch {patch} needs crops of {need} pixels, {path} has {side}")
+            raise SettingError(f"patch {patch} needs crops of {need} pixels, {name} has {side}")
         high = torch.from_numpy(np.stack([crop[:side, :side] for crop in crops])).permute(0, 3, 1, 2).contiguous()
         chosen = torch.arange(len(high)) % held_out == held_out - 1
         self.scale, self.patch, self.degradation, self.seed = scale, patch, degradation, seed
-        self.high, self.validation = high[~chosen], high[chosen]
+        self.high, self.held_out = high[~chosen], high[chosen]
         if not len(self.high):
-            raise InputError(f"{path} holds only {len(crops)} crops; training needs at least 2")
+            raise InputError(f"{name} holds only {len(crops)} crops; training needs at least 2")
         self.low = None
         if degradation is None:
             self.low = torch.cat([resize_8bit(part, scale=1 / scale) for part in self.high.split(64)])
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+    def batch(self, step: int, size: int) -> Batch:
         """Low and high patches of one step, float in [0, 1]: ``(size, 3, patch, patch)`` and ``scale`` times that."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        generator = chance(self.seed, step)
         pairs = [self._pair(generator) for _ in range(size)]
         low, high = (torch.stack([pair[i] for pair in pairs]) for i in (0, 1))
-        return low, high
+        return Batch((low,), high)
 
     def _pair(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         def draw(bound: int) -> int:
@@ -94,15 +97,21 @@ class CropPairs:
         s = self.scale
         return self.high[index, :, s * top : s * (top + size), s * left : s * (left + size)].float() / 255
 
+    def validation(self) -> Iterator[Batch]:
+        """The held-out crops whole, one by one."""
+        low, high = self.validation_pairs()
+        for index in range(len(high)):
+            yield Batch((low[index : index + 1],), high[index : index + 1])
+
     def validation_pairs(self) -> tuple[Tensor, Tensor]:
         """The held-out crops whole: low and high resolution, float in [0, 1]; the same at every call."""
-        high = self.validation.float() / 255
+        high = self.held_out.float() / 255
         if self.degradation is None:
-            return resize_8bit(self.validation, scale=1 / self.scale).float() / 255, high
+            return resize_8bit(self.held_out, scale=1 / self.scale).float() / 255, high
         generator = torch.Generator().manual_seed(self.seed)
         draws = [first_order.sample(self.degradation, generator) for _ in high]
         low = [first_order.apply(one[None], draw, scale=self.scale) for one, draw in zip(high, draws, strict=True)]
-        return torch.cat(low) if low else self.validation.float(), high
+        return torch.cat(low) if low else self.held_out.float(), high
 
 
 def _turned(image: Tensor, turn: int) -> Tensor:

@@ -4,6 +4,7 @@
     network: {architecture: collapsible, arguments: {scale: 4}}
     data: {pack: photos.pack, patch: 32, batch: 16}
     optimizer: {learning_rate: 1.0e-3}
+    loss: l1
     steps: 20000
 
 Unknown keys stop the run and name the nearest; there is no inheritance between files.
@@ -16,19 +17,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, ValidationError, field_validator, model_validator
 
-from finesight.errors import InputError, MissingExtraError, SettingError, nearest
+from finesight.errors import InputError, MissingExtraError, SettingError
+from finesight.train.settings.data import DataSettings
+from finesight.train.settings.explain import problem
+from finesight.train.settings.losses import L1, Loss
+from finesight.train.settings.optimizer import OptimizerSettings
+from finesight.train.settings.strict import Strict
 
-__all__ = ["Recipe", "read_recipe", "with_settings"]
-
-Fraction01 = Field(ge=0, le=1)
-
-
-class Strict(BaseModel):
-    """Settings that cannot change and do not accept keys they do not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+__all__ = ["NetworkSettings", "Recipe", "ValidationSettings", "read_recipe", "with_settings"]
 
 
 class NetworkSettings(Strict):
@@ -38,40 +36,25 @@ class NetworkSettings(Strict):
     arguments: dict[str, Any] = Field(
         default_factory=dict, description="constructor arguments that differ from the defaults"
     )
-    start_from: str | None = Field(None, description="weights whose tensors of equal name and shape are taken over")
+    start_from: str | None = Field(
+        None, description="name in the catalog, or weights file, whose tensors of equal name and shape are taken over"
+    )
 
 
-class FirstOrderSettings(Strict):
-    """Blur, shrink, noise, JPEG: see ``finesight.degrade.first_order.FirstOrder``."""
+class ValidationSettings(Strict):
+    """What is measured on the held-out samples."""
 
-    kind: Literal["first-order"] = "first-order"
-    blur: tuple[float, float] = (0.3, 2.4)
-    blur_probability: float = Field(0.7, ge=0, le=1)
-    noise: tuple[float, float] = (0.5, 8.0)
-    noise_probability: float = Field(0.6, ge=0, le=1)
-    gray_noise_probability: float = Field(0.4, ge=0, le=1)
-    jpeg: tuple[int, int] = (40, 95)
-    jpeg_probability: float = Field(0.85, ge=0, le=1)
+    metric: str = Field("psnr", description="name in finesight.train.validation.METRICS")
+    border: int | None = Field(None, ge=0, description="pixels left out at each side; default: the scale, 0 at scale 1")
+    pictures: int = Field(4, ge=0, description="so many results are written as pictures")
+    limit: PositiveInt | None = Field(None, description="at most so many samples are looked at; default: all")
 
 
-class DataSettings(Strict):
-    """What the network learns from."""
+class KeepSettings(Strict):
+    """Which states and weights stay on the disk."""
 
-    pack: str = Field(description="file made by `finesight data pack`; a relative path is looked up from where you are")
-    patch: PositiveInt = Field(32, description="side of a low-resolution patch, pixels")
-    batch: PositiveInt = Field(16, description="patches a step")
-    degradation: Literal["bicubic"] | FirstOrderSettings = "bicubic"
-    held_out: int = Field(40, ge=2, description="every so many crops one is kept for validation")
-
-
-class OptimizerSettings(Strict):
-    """Adam."""
-
-    learning_rate: float = Field(1e-3, gt=0, le=1)
-    final_learning_rate: float = Field(1e-6, ge=0, le=1, description="reached along a cosine at the last step")
-    warmup: int = Field(200, ge=0, description="steps over which the learning rate rises from 0")
-    betas: tuple[float, float] = (0.9, 0.99)
-    clip: float = Field(1.0, gt=0, description="largest norm of the gradient of all parameters")
+    last: PositiveInt = Field(1, description="newest states of the run")
+    best: int = Field(1, ge=0, description="weights of the best validations")
 
 
 class Recipe(Strict):
@@ -81,38 +64,38 @@ class Recipe(Strict):
     network: NetworkSettings
     data: DataSettings
     optimizer: OptimizerSettings = OptimizerSettings()
-    loss: Literal["l1", "charbonnier"] = "l1"
+    loss: tuple[Loss, ...] = Field((L1(),), min_length=1, description="a name, one loss, or a list; they are added")
     steps: PositiveInt = Field(20000, description="optimizer steps")
-    precision: Literal["float32", "bfloat16"] = "float32"
+    accumulate: PositiveInt = Field(1, description="parts in which a step's batch is computed; processes share them")
+    workers: int = Field(0, ge=0, description="processes that prepare batches; 0: the training process itself")
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     float32_steps: int = Field(0, ge=0, description="the last steps are in float32 whatever `precision` says")
+    channels_last: bool = Field(True, description="memory format of convolutions; a matter of speed")
+    compile: bool = Field(False, description="whether torch.compile makes the network faster first")
     average: float = Field(
         0.999, ge=0, lt=1, description="decay of the moving average of the weights, which is what is kept"
     )
+    average_warmup: bool = Field(
+        True, description="a shorter average in the first steps, so that the start is forgotten"
+    )
     seed: int = Field(0, ge=0)
+    validation: ValidationSettings = ValidationSettings()
     validate_every: PositiveInt = 1000
     save_every: PositiveInt = 1000
+    keep: KeepSettings = KeepSettings()
 
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _several_losses(cls, value: Any) -> Any:
+        """``l1``, ``{kind: l1}`` and ``[l1, {kind: mse}]`` all give a list."""
+        values = value if isinstance(value, list | tuple) else [value]
+        return tuple({"kind": one} if isinstance(one, str) else one for one in values)
 
-def _problem(error: ValidationError, source: str) -> SettingError:
-    first = error.errors()[0]
-    location = [str(part) for part in first["loc"]]
-    where = ".".join(location)
-    if first["type"] == "extra_forbidden":
-        hint = nearest(location[-1], _known(location[:-1]))
-        return SettingError(f"{source}: {where} is not a setting. {hint}".rstrip())
-    return SettingError(f"{source}: {where}: {first['msg']} (found {first.get('input')!r})")
-
-
-def _known(path: Sequence[str]) -> list[str]:
-    """The settings at a place of the recipe."""
-    model: Any = Recipe
-    for part in path:
-        field = getattr(model, "model_fields", {}).get(part)
-        if field is None:
-            break
-        model = field.annotation
-    fields = getattr(model, "model_fields", FirstOrderSettings.model_fields)
-    return list(fields)
+    @model_validator(mode="after")
+    def _parts(self) -> Recipe:
+        if self.data.batch % self.accumulate:
+            raise ValueError(f"data.batch {self.data.batch} cannot be computed in {self.accumulate} equal parts")
+        return self
 
 
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
@@ -157,17 +140,30 @@ def with_settings(content: Mapping[str, Any], settings: Sequence[str] = (), *, s
         key, sign, value = setting.partition("=")
         if not sign:
             raise SettingError(f"'{setting}' is not of the form key=value, such as optimizer.learning_rate=1e-4")
-        place = merged
-        *parents, last = key.strip().split(".")
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise SettingError(f"{key}: {parent} has no settings inside")
-        place[last] = _value(value.strip())
+        _put(merged, key.strip(), _value(value.strip()))
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
-        raise _problem(error, source) from error
+        raise problem(Recipe, error, source) from error
+
+
+def _put(content: dict[str, Any], key: str, value: Any) -> None:
+    """Set ``a.b.c``; a number is a place in a list, ``loss.0.weight``."""
+    place: Any = content
+    *parents, last = key.split(".")
+    for parent in parents:
+        if isinstance(place, list) and parent.isdecimal() and int(parent) < len(place):
+            place = place[int(parent)]
+        else:
+            place = place.setdefault(parent, {}) if isinstance(place, dict) else None
+        if not isinstance(place, dict | list):
+            raise SettingError(f"{key}: {parent} has no settings inside")
+    if isinstance(place, list):
+        if not (last.isdecimal() and int(last) < len(place)):
+            raise SettingError(f"{key}: {last} is no place in a list of {len(place)}")
+        place[int(last)] = value
+    else:
+        place[last] = value
 
 
 def _value(text: str) -> Any:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import csv
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
-from finesight.data.crops import CropPairs
-from finesight.degrade.first_order import FirstOrder
+from finesight.data.batch import Batch, Source
 from finesight.errors import CalculationError, SettingError
-from finesight.losses import pixel
 from finesight.models.table import network_class
 from finesight.progress import Cancel, Progress, silent
+from finesight.train.answers import answer
 from finesight.train.recipe import Recipe
-from finesight.train.start import build_network, start_from
+from finesight.train.settings.losses import Term
+from finesight.train.start import build_network, formatted, start_from
 from finesight.train.state import Average, State, load_state, save_state, save_weights, write_text
+from finesight.train.validation import validate
 
 __all__ = ["learning_rate", "train"]
 
@@ -33,38 +34,6 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     done = (step - settings.warmup) / max(1, recipe.steps - 1 - settings.warmup)
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return settings.final_learning_rate + (settings.learning_rate - settings.final_learning_rate) * cosine
-
-
-def _loss(kind: str, restored: Tensor, truth: Tensor) -> Tensor:
-    if kind == "charbonnier":
-        return pixel.charbonnier(restored, truth, epsilon=1e-6)
-    return pixel.l1(restored, truth)
-
-
-@torch.no_grad()
-def validate(network: nn.Module, pairs: CropPairs, device: torch.device) -> float:
-    """Mean RGB PSNR in dB over the held-out crops, a border of ``scale`` left out."""
-    low, high = pairs.validation_pairs()
-    values = []
-    for one, truth in zip(low, high, strict=True):
-        restored = network(one[None].to(device)).clamp(0, 1).cpu()[0]
-        b = pairs.scale
-        error = ((restored - truth)[:, b:-b, b:-b].double() ** 2).mean()
-        values.append(10 * math.log10(1 / max(float(error), 1e-10)))
-    return sum(values) / len(values) if values else math.nan
-
-
-def _pairs(recipe: Recipe, scale: int) -> CropPairs:
-    degradation = recipe.data.degradation
-    first_order = None if degradation == "bicubic" else FirstOrder(**degradation.model_dump(exclude={"kind"}))
-    return CropPairs(
-        Path(recipe.data.pack).expanduser(),
-        scale=scale,
-        patch=recipe.data.patch,
-        degradation=first_order,
-        held_out=recipe.data.held_out,
-        seed=recipe.seed,
-    )
 
 
 def train(
@@ -96,13 +65,13 @@ def train(
         CalculationError: the loss stays NaN or infinite.
     """
     where = _device(device)
-    state, pairs = _begin(recipe, folder, where)
+    state, source = _begin(recipe, folder, where)
+    terms = [loss.term(where) for loss in recipe.loss]
     last = min(recipe.steps, state.step + (stop_after or recipe.steps))
     losses: list[float] = []
     bad, started = 0, time.perf_counter()
     while state.step < last:
-        low, high = (part.to(where) for part in pairs.batch(state.step, recipe.data.batch))
-        loss = _step(state, recipe, low, high)
+        loss = _step(state, recipe, source.batch(state.step, recipe.data.batch).to(where), terms)
         state.step += 1
         if loss is None:  # the step is left out, as if the batch had not been drawn
             bad += 1
@@ -114,7 +83,7 @@ def train(
             bad = 0
             losses.append(loss)
         if state.step % recipe.validate_every == 0 or state.step == last:
-            decibels = validate(state.average.network, pairs, where)
+            decibels = validate(state.average.network, source.validation(), recipe.validation, where)
             mean = sum(losses) / max(len(losses), 1)
             losses.clear()
             _log(folder / "log.csv", state.step, mean, decibels, time.perf_counter() - started)
@@ -140,36 +109,43 @@ def _resolved(recipe: Recipe) -> str:
     return recipe.model_dump_json(indent=1)
 
 
-def _begin(recipe: Recipe, folder: Path, where: torch.device) -> tuple[State, CropPairs]:
+def _begin(recipe: Recipe, folder: Path, where: torch.device) -> tuple[State, Source]:
     """The run as it was left in ``folder``, or a new one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = build_network(network_class(recipe.network.architecture), recipe.network.arguments)
     if recipe.network.start_from:
         start_from(network, Path(recipe.network.start_from).expanduser())
-    network = network.to(where, memory_format=torch.channels_last).train()
+    network = formatted(network.to(where), channels_last=recipe.channels_last).train()
     optimizer = torch.optim.Adam(
         network.parameters(), lr=recipe.optimizer.learning_rate, betas=recipe.optimizer.betas, fused=True
     )
     state = State(network, optimizer, Average(network, recipe.average))
-    pairs = _pairs(recipe, network.traits.scale)
+    source = recipe.data.source(network.traits, seed=recipe.seed)
     if (folder / "state.pt").exists():
         load_state(state, folder / "state.pt", recipe=_resolved(recipe))
     write_text(folder / "recipe.json", _resolved(recipe) + "\n")
-    return state, pairs
+    return state, source
 
 
-def _step(state: State, recipe: Recipe, low: Tensor, high: Tensor) -> float | None:
+def _step(state: State, recipe: Recipe, batch: Batch, terms: Sequence[Term]) -> float | None:
     """One optimizer step: the loss, or ``None`` when the gradient was not finite and nothing was changed."""
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(recipe, state.step)
-    reduced = recipe.precision == "bfloat16" and state.step < recipe.steps - recipe.float32_steps
-    with torch.autocast(low.device.type, torch.bfloat16, enabled=reduced):
-        restored = state.network(low.contiguous(memory_format=torch.channels_last))
-    loss = _loss(recipe.loss, restored.float(), high)
+    reduced = recipe.precision != "float32" and state.step < recipe.steps - recipe.float32_steps
+    with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=reduced):
+        found = answer(state.network, batch)
+    found = found.float()
+    loss = torch.stack(
+        [
+            settings.weight * term(found, batch)
+            for settings, term in zip(recipe.loss, terms, strict=True)
+            if state.step >= settings.from_step
+        ]
+    ).sum()
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), recipe.optimizer.clip)
+    norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), recipe.optimizer.clip or math.inf)
     if not torch.isfinite(norm):
         return None
     state.optimizer.step()

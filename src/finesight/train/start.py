@@ -14,7 +14,7 @@ from torch import nn
 
 from finesight.errors import InputError, SettingError, nearest
 
-__all__ = ["build_network", "start_from"]
+__all__ = ["build_network", "formatted", "start_from"]
 
 
 def build_network(kind: type[nn.Module], arguments: Mapping[str, Any]) -> Any:
@@ -54,3 +54,12 @@ def start_from(network: nn.Module, path: Path) -> int:
         for name, tensor in fitting.items():
             own[name].copy_(tensor)
     return len(fitting)
+
+
+def formatted(network: nn.Module, *, channels_last: bool) -> nn.Module:
+    """The network with the kernels of its 2-D convolutions in the memory format that is faster on most processors."""
+    if channels_last:
+        for parameter in network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network

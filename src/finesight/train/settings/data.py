@@ -1,0 +1,22 @@
+"""The kinds of data that a recipe may name; ``pack`` where it names none."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag
+
+from finesight.train.settings.pack import DrawnSettings, PackSettings
+
+__all__ = ["DataSettings"]
+
+
+def _kind(value: Any) -> str:
+    return str(value.get("kind", "pack") if isinstance(value, dict) else getattr(value, "kind", "pack"))
+
+
+DataSettings = Annotated[
+    Annotated[PackSettings, Tag("pack")] | Annotated[DrawnSettings, Tag("drawn")],
+    Discriminator(_kind),
+]
+"""One line for each kind; see ``finesight.train.batch``."""
