@@ -14,6 +14,7 @@ from finesight.progress import Cancel
 from finesight.run import Upscaler, query, upscale
 from finesight.run.memory import measure_peak
 from finesight.run.pixels import View
+from finesight.run.precision import native
 from finesight.run.query import Queries, run_queries
 from finesight.run.stage import Stage
 from finesight.run.tiles import plan_tiles
@@ -189,7 +190,8 @@ def test_upscaler_cuts_exact_tiles_and_reports_them() -> None:
     assert first.alpha is not None
     assert second.alpha is not None
     assert np.abs(first.alpha.astype(int) - second.alpha).max() <= 1
-    assert (whole_report.tiles, report.exact, report.precision) == (2, True, "float32")
+    assert (whole_report.tiles, report.exact) == (2, True)
+    assert report.precision == (native(CPU) or ("float32",))[0]
     assert report.tiles > 4
     assert report.overlap == network.traits.halo
     assert upscale(pixels, model=model_of(network), device="cpu").shape == (160, 200, 4)
@@ -197,11 +199,46 @@ def test_upscaler_cuts_exact_tiles_and_reports_them() -> None:
 
 def test_upscaler_wraps_and_says_what_it_does_not_do() -> None:
     network, pixels = liif(), photo(11, 13, 3, np.uint8)
-    asked = Upscaler(model_of(network), device="cpu", wrap=True, precision="bfloat16")
+    asked = Upscaler(model_of(network), device="cpu", wrap=True, engine="openvino")
     found, report = asked(media.from_array(pixels), 2)
     rolled, _ = asked(media.from_array(np.roll(pixels, (3, 5), (0, 1))), 2)
     assert np.abs(np.roll(found.pixels, (6, 10), (0, 1)).astype(int) - rolled.pixels).max() <= 1
-    assert "tiny-liif computes in float32 with torch, not with bfloat16" in report.notes
+    assert "tiny-liif computes with torch, not with openvino" in report.notes
+
+
+def test_a_lower_precision_keeps_its_ends_and_stays_near() -> None:
+    network, pixels = liif(), photo(40, 50, 3, np.uint8)
+    exact, _ = Upscaler(model_of(network), device="cpu", precision="float32")(media.from_array(pixels), 3)
+    lower, report = Upscaler(model_of(network), device="cpu", precision="bfloat16")(media.from_array(pixels), 3)
+    off = np.abs(exact.pixels.astype(int) - lower.pixels)
+    assert report.precision == "bfloat16"
+    assert 0 < off.max() <= 3
+    assert np.sqrt((off**2.0).mean()) < 0.5
+    queries = Queries(network, network.traits, CPU, precision="bfloat16")
+    kinds = [layer.weight.dtype for layer in queries.network.answering]
+    assert kinds == [torch.bfloat16, torch.float32]
+    assert all(p.dtype == torch.float32 for p in network.parameters())
+
+
+def test_sixteen_bits_are_computed_in_float32() -> None:
+    network = liif()
+    _, report = Upscaler(model_of(network), device="cpu")(media.from_array(photo(30, 30, 3, np.uint16)), 2)
+    assert (report.precision, report.why) == ("float32", "16 bits and floats need float32")
+
+
+def test_answers_that_are_no_numbers_are_redone_in_float32() -> None:
+    network, pixels = liif(), photo(31, 37)
+    exact = Queries(network, network.traits, CPU)
+    lower = Queries(network, network.traits, CPU, precision="bfloat16", exact=exact)
+    with torch.no_grad():
+        lower.network.answering[0].weight[0, 0] = torch.nan
+    plan = plan_tiles(31, 37, 400, network.traits.halo or 0)
+    assert plan is not None
+    found, expected = np.empty((60, 70, 3), np.float32), np.empty((60, 70, 3), np.float32)
+    run_queries(Stage(View(pixels), plan, None), lower, found)
+    run_queries(Stage(View(pixels), plan, None), exact, expected)
+    assert np.array_equal(found, expected)
+    assert lower.notes == ["answers of bfloat16 that were no numbers were redone in float32"]
 
 
 def test_estimate() -> None:

@@ -148,3 +148,21 @@ def test_upscaler_asks_for_a_reference_before_any_work(ttsr: Model) -> None:
         Upscaler(ttsr, device="cpu").models(4)
     with pytest.raises(SettingError, match="a reference needs a model that takes one"):
         Upscaler(reference=pixels(8, 8), device="cpu")
+
+
+def test_only_the_inner_part_computes_in_a_lower_precision(ttsr: Model) -> None:
+    reference = media.from_array(pixels(24, 28, seed=1))
+    given = media.from_array(np.rint(pixels(20, 22) * 255).astype(np.uint8))
+    answers = {}
+    for precision in ("float32", "bfloat16"):
+        found, report = Upscaler(ttsr, device="cpu", reference=reference, precision=precision)(given)
+        assert (report.precision, report.notes) == (precision, ())
+        answers[precision] = found.pixels.astype(int)
+    off = np.abs(answers["float32"] - answers["bfloat16"])
+    assert 0 < off.max() <= 8
+    assert np.sqrt((off**2.0).mean()) < 0.5
+    prepared = TorchNetwork(bind(ttsr, reference).network, torch.device("cpu"), precision="bfloat16")
+    kinds = {name.split(".")[1]: p.dtype for name, p in prepared.network.named_parameters() if "body" in name}
+    assert kinds == {"generator": torch.bfloat16}
+    extractor = [p.dtype for name, p in prepared.network.named_parameters() if "extractor" in name]
+    assert set(extractor) == {torch.float32}

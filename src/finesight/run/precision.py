@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DTYPES", "LARGEST_ERROR", "lower", "native", "root_mean_square"]
+__all__ = ["DTYPES", "LARGEST_ERROR", "lower", "lower_between", "native", "root_mean_square"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -40,7 +40,14 @@ def root_mean_square(answer: Tensor, reference: Tensor) -> float:
     return (answer.detach().clamp(0, 1) - reference.detach().clamp(0, 1)).square().mean().sqrt().item() * 255
 
 
-def lower(network: nn.Module, dtype: torch.dtype, *, channels: int = 3, side: int = _PROBE) -> nn.Module:
+def lower(
+    network: nn.Module,
+    dtype: torch.dtype,
+    *,
+    channels: int = 3,
+    side: int = _PROBE,
+    part: nn.Module | None = None,
+) -> nn.Module:
     """Bring the inner layers of ``network`` to ``dtype``, in place; it still takes and gives float32.
 
     One small picture goes through to see in which order the layers are used. Layers that see the image itself (as many
@@ -52,8 +59,9 @@ def lower(network: nn.Module, dtype: torch.dtype, *, channels: int = 3, side: in
     Args:
         network: in evaluation mode, on its device.
         channels, side: of the picture that goes through; ``side`` is at least the network's ``minimum``.
+        part: of the network, the only one to be changed.
     """
-    owners = [m for m in network.modules() if any(p is not None for p in m._parameters.values())]
+    owners = [m for m in (part or network).modules() if any(p is not None for p in m._parameters.values())]
     if not owners:
         return network
     order, sees_image, hands = _order(network, owners, channels, side)
@@ -72,6 +80,13 @@ def lower(network: nn.Module, dtype: torch.dtype, *, channels: int = 3, side: in
         if id(module) in kept - last and hands.get(id(module), set()) & lowered:
             module.register_forward_hook(_CastOutput(dtype))
     return network
+
+
+def lower_between(layers: Sequence[nn.Module], dtype: torch.dtype) -> None:
+    """Bring all of a chain of layers but the last to ``dtype``, in place; inputs are brought to each layer's own."""
+    for layer in layers[:-1]:
+        layer.to(dtype).register_forward_pre_hook(_CastInputs(dtype))
+    layers[-1].register_forward_pre_hook(_CastInputs(torch.float32))
 
 
 def _order(

@@ -7,7 +7,7 @@ one portion and the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from finesight.errors import CalculationError
-from finesight.nn.coordinates import axis_centres
+from finesight.nn.coordinates import axis_centres, cell_of, pixel_centres
 from finesight.nn.traits import Traits
 from finesight.progress import Cancel, Progress, silent
 from finesight.run.canvas import ArraySink, Sink
@@ -24,6 +24,7 @@ from finesight.run.compute import Computer
 from finesight.run.fuse import fuse
 from finesight.run.memory import measure_peak
 from finesight.run.pixels import View, to_tensor
+from finesight.run.precision import DTYPES, lower, lower_between
 from finesight.run.stage import Stage
 from finesight.run.tiles import Tile
 
@@ -41,6 +42,10 @@ _PROBE = 64
 class _Network(Protocol):
     """What a network of kind ``query`` offers; see ``finesight.models.image.liif``."""
 
+    encoder: nn.Module
+
+    @property
+    def answering(self) -> Sequence[nn.Module]: ...
     def encode(self, image: Tensor) -> Tensor: ...
     def look_up(self, features: Tensor) -> Tensor: ...
     def answer(
@@ -59,14 +64,16 @@ class _Encoder:
     """The part of the network that sees pictures: tiles to what queries look up, ``(N, hidden, h, w)``."""
 
     engine = "torch"
-    precision = "float32"
     note = ""
     opaque = False
 
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, network: nn.Module, device: torch.device, precision: str) -> None:
+        self.device, self.precision = device, precision
         with torch.inference_mode(False):
             self.network = cast(_Network, fuse(network).float().to(device))
+            if precision != "float32":
+                lower(self.network.encoder, DTYPES[precision])
+                lower_between(self.network.answering, DTYPES[precision])
 
     def __call__(self, tiles: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -74,20 +81,46 @@ class _Encoder:
 
 
 class Queries(Computer):
-    """Computes what queries look up, tile by tile, and answers them. Always in float32.
+    """Computes what queries look up, tile by tile, and answers them.
 
     Args:
         network: of kind ``query``; stays as it is.
         traits: its traits.
         device: where it computes.
+        precision: of the layers between the first and the last, of the encoder and of the perceptron; positions and
+            what is looked up are always float32.
+        exact: the same in float32, for what comes back as NaN or infinity from a lower precision.
         chunk: queries answered at once; bounds the memory, does not change the answer. Default: what suits the device.
     """
 
-    def __init__(self, network: nn.Module, traits: Traits, device: torch.device, *, chunk: int | None = None) -> None:
-        encoder = _Encoder(network, device)
-        super().__init__(encoder, replace(traits, kind="image", scale=1))
+    def __init__(
+        self,
+        network: nn.Module,
+        traits: Traits,
+        device: torch.device,
+        *,
+        chunk: int | None = None,
+        precision: str = "float32",
+        exact: Queries | None = None,
+    ) -> None:
+        encoder = _Encoder(network, device, precision)
+        again = None if exact is None else lambda: exact.prepared
+        super().__init__(encoder, replace(traits, kind="image", scale=1), again)
+        self.exact = exact
         self.network = encoder.network
         self.chunk = chunk or _CHUNKS.get(device.type, _CHUNK)
+
+    @torch.inference_mode()
+    def enlarged(self, image: Tensor, scale: int) -> Tensor:
+        """A small picture ``(1, 3, h, w)`` whole, ``scale`` times as large."""
+        height, width = image.shape[2] * scale, image.shape[3] * scale
+        places = pixel_centres((height, width), device=image.device).reshape(1, -1, 2)
+        cell = cell_of((height, width), device=image.device).reshape(1, 1, 2)
+        looked_up = self.prepared(image).permute(0, 2, 3, 1).contiguous()
+        answer = self.network.answer(
+            looked_up, places, cell, chunk=self.chunk, corner=(0, 0), size=(image.shape[2], image.shape[3])
+        )
+        return answer.mT.reshape(1, -1, height, width)
 
     def bytes_per_pixel(self, side: int = _PROBE) -> float:
         """Measured peak bytes per input pixel of encoding a tile of ``side`` pixels a side."""
@@ -151,6 +184,7 @@ def run_queries(
     rows = _Axis.of(out.shape[0], height, frame=view.top, framed=view.height, like=like)
     columns = _Axis.of(out.shape[1], width, frame=view.left, framed=view.width, like=like)
     sink: Sink = ArraySink(out)
+    cell = like.new_tensor([[[rows.cell, columns.cell]]])
     done, total = 0, rows.length * columns.length
     for tile in stage.plan:
         if cancel is not None:
@@ -161,24 +195,34 @@ def run_queries(
             if cancel is not None:
                 cancel.check()
             grid = torch.meshgrid(rows.centres[top:bottom], columns.centres[left:right], indexing="ij")
-            answer = computer.network.answer(
-                looked_up,
-                torch.stack(grid, dim=-1).reshape(1, -1, 2),
-                like.new_tensor([[[rows.cell, columns.cell]]]),
-                chunk=computer.chunk,
-                corner=(tile.y.start, tile.x.start),
-                size=(view.height, view.width),
-            )
-            colours = answer[0].T.reshape(-1, bottom - top, right - left).float()
-            if not torch.isfinite(colours).all():
+            places = torch.stack(grid, dim=-1).reshape(1, -1, 2)
+            answer = _ask(computer, looked_up, places, cell, tile, view)
+            if not torch.isfinite(answer).all() and computer.exact is not None:
+                again = _encoded(view, tile, computer.exact, stage.plan.margin)
+                answer = _ask(computer.exact, again, places, cell, tile, view)
+                note = f"answers of {computer.prepared.precision} that were no numbers were redone in float32"
+                computer.notes = [*(n for n in computer.notes if n != note), note]
+            if not torch.isfinite(answer).all():
                 raise CalculationError(
                     f"The network answered with NaN or infinity at row {top}, column {left} of the result. Its weights "
                     "or this picture's values are damaged; try another model."
                 )
-            sink.put(top, left, colours)
+            sink.put(top, left, answer[0].T.reshape(-1, bottom - top, right - left).float())
             done += (bottom - top) * (right - left)
             progress(done, total, "tiles")
         computer.relieve()
+
+
+def _ask(computer: Queries, looked_up: Tensor, places: Tensor, cell: Tensor, tile: Tile, view: View) -> Tensor:
+    """The colours at ``places`` ``(1, Q, 2)`` of the framed picture, which lie in ``tile``: ``(1, Q, c)``."""
+    return computer.network.answer(
+        looked_up,
+        places,
+        cell,
+        chunk=computer.chunk,
+        corner=(tile.y.start, tile.x.start),
+        size=(view.height, view.width),
+    )
 
 
 def _encoded(view: View, tile: Tile, computer: Queries, margin: int) -> Tensor:

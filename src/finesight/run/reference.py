@@ -73,6 +73,12 @@ class Bound(nn.Module):
         self.memory = _Memory(network, reference)
         self.traits = replace(traits, inputs=traits.inputs[:1])
 
+    @property
+    def inner(self) -> nn.Module | None:
+        """The part that may compute in a lower precision; none where the network does not name it."""
+        part = getattr(self.network, "inner", None)
+        return part if isinstance(part, nn.Module) else None
+
     def forward(self, image: Tensor) -> Tensor:
         memory = self.memory.on(image.device)
         if isinstance(self.network, _Remembers):

@@ -24,7 +24,7 @@ from finesight.run.pixels import View, to_tensor
 from finesight.run.precision import LARGEST_ERROR, native, root_mean_square
 from finesight.run.tiles import plan_tiles
 
-__all__ = ["PROBE_WORTH", "Choice", "Chosen", "candidates", "choose", "prepare"]
+__all__ = ["PROBE_WORTH", "Choice", "Chosen", "candidates", "choose", "detailed_part", "prepare"]
 
 PROBE_WORTH = 600_000
 """Pixels of a job from which measuring costs less than it can win; smaller ones take what is safe and usually good."""
@@ -213,7 +213,7 @@ def _checked(
         notes.append(prepared.note)
     if precision != "auto" or best.precision == "float32":
         return Chosen(prepared, why, tuple(notes))
-    sample = _sample(network, pixels, device, _SMALL_SAMPLE)
+    sample = detailed_part(network, pixels, device, _SMALL_SAMPLE)
     reference = TorchNetwork(network, device)(sample)
     off = root_mean_square(prepared(sample), reference)
     if off <= LARGEST_ERROR:
@@ -233,7 +233,7 @@ def _measured(
     precision: Precision,
 ) -> Chosen:
     """Time every way on the picture's most detailed part, in turns."""
-    sample = _sample(network, pixels, device, _SAMPLE)
+    sample = detailed_part(network, pixels, device, _SAMPLE)
     ready: dict[Choice, Prepared] = {}
     took: dict[Choice, float] = {}
     notes: list[str] = []
@@ -280,7 +280,7 @@ def _or_infinite(error: float) -> float:
     return error if math.isfinite(error) else math.inf
 
 
-def _sample(network: nn.Module, pixels: np.ndarray, device: torch.device, side: int) -> Tensor:
+def detailed_part(network: nn.Module, pixels: np.ndarray, device: torch.device, side: int) -> Tensor:
     """The most detailed part of a picture, at most ``side`` pixels a side, as a batch of one."""
     view = View.at_least(pixels, getattr(getattr(network, "traits", None), "minimum", 1))
     height, width = min(side, view.height), min(side, view.width)

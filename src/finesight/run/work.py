@@ -75,7 +75,7 @@ class Networks:
         before = self._worked.get(key, 0)
         worked = self._worked[key] = before + work
         if key not in self._ready or before < PROBE_WORTH <= worked:
-            own = particular(model, given.device, precision=given.precision, engine=given.engine)
+            own = particular(model, given.device, pixels, precision=precision, engine=given.engine)
             if own is not None:
                 self._ready[key] = _turning(Ready(name, *own)) if given.self_ensemble else Ready(name, *own)
                 return self._ready[key]

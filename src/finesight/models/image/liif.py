@@ -127,6 +127,11 @@ class Liif(nn.Module):
             outputs=(Port("image", channels=outputs),),
         )
 
+    @property
+    def answering(self) -> tuple[nn.Module, ...]:
+        """The layers with parameters that every query goes through after what it looked up, in their order."""
+        return tuple(layer for layer in list(self.imnet.layers)[1:] if isinstance(layer, nn.Linear))
+
     def encode(self, image: Tensor) -> Tensor:
         """A picture ``(N, 3, H, W)`` to features ``(N, width, H, W)``."""
         features: Tensor = self.encoder((image - self.mean) / self.std)

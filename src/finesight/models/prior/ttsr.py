@@ -125,6 +125,11 @@ class Ttsr(nn.Module):
             outputs=(Port("image", ratio=Fraction(4), channels=outputs),),
         )
 
+    @property
+    def inner(self) -> nn.Module:
+        """The part that bears a lower precision: the search does not, near-ties would fall to other patches."""
+        return self.generator
+
     def _reach(self, wanted: Reach) -> Reach:
         picture, positions = self.generator.reach(wanted)
         level3 = positions.conv(times=2)  # overlapping patches are added, and each is found by its 3x3 features

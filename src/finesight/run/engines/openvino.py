@@ -25,11 +25,13 @@ __all__ = ["OpenVinoNetwork", "version", "write_openvino"]
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _GRAPH = "graph.xml"
+_WHY = "for the engine openvino"
+_FORM = 2  # of what write_openvino writes; graphs of another form in the cache are not used
 _SHAPES = frozenset({"Const", "Parameter", "Result", "ShapeOf"})
 
 
 def _openvino() -> Any:
-    return need("openvino", extra="fast", why="for the engine openvino")
+    return need("openvino", extra="fast", why=_WHY)
 
 
 def version() -> str:
@@ -63,7 +65,7 @@ class OpenVinoNetwork:
         openvino = _openvino()
         core = openvino.Core()
         kind = "float32" if precision == "float32" else "mixed"
-        folder = engine_folder() / f"{fingerprint(network)}-openvino-{version()}-{kind}"
+        folder = engine_folder() / f"{fingerprint(network)}-openvino-{version()}-{kind}-{_FORM}"
         graph = self._cached(core, folder)
         with tempfile.TemporaryDirectory() as made:
             if graph is None:
@@ -104,9 +106,8 @@ def write_openvino(network: nn.Module, folder: Path, *, mixed: bool = False) -> 
         RuntimeError: OpenVINO cannot express this network, or torch cannot trace it.
     """
     openvino = _openvino()
-    why = "for the engine openvino"
-    frontend = need("openvino.frontend", extra="fast", why=why)
-    tracing = need("openvino.frontend.pytorch.ts_decoder", extra="fast", why=why)
+    frontend = need("openvino.frontend", extra="fast", why=_WHY)
+    tracing = need("openvino.frontend.pytorch.ts_decoder", extra="fast", why=_WHY)
     minimum = max(24, getattr(getattr(network, "traits", None), "minimum", 1))
     fused = fuse(network).float().cpu()
     with warnings.catch_warnings(), torch.no_grad():
@@ -114,6 +115,7 @@ def write_openvino(network: nn.Module, folder: Path, *, mixed: bool = False) -> 
         traced = torch.jit.trace(fused, torch.rand(1, 3, minimum, minimum), check_trace=False)
         decoder = tracing.TorchScriptPythonDecoder(traced)  # must outlive the conversion
         reader = frontend.FrontEndManager().load_by_framework("pytorch")
+        reader.add_extension(_pixel_shuffle())
         try:
             graph = reader.convert(reader.load(decoder))
         except Exception as error:  # OpenVINO's own kinds of error share no base class that it publishes
@@ -121,6 +123,18 @@ def write_openvino(network: nn.Module, folder: Path, *, mixed: bool = False) -> 
     openvino.save_model(graph, folder / _GRAPH, compress_to_fp16=False)
     if mixed:
         _keep_ends_exact(folder / _GRAPH)
+
+
+def _pixel_shuffle() -> Any:
+    """How the reader writes a pixel shuffle: as one operation, not as reshaping and transposing, which is slow."""
+    operations = need("openvino.opset13", extra="fast", why=_WHY)
+    extension = need("openvino.frontend.pytorch", extra="fast", why=_WHY).ConversionExtension
+
+    def convert(node: Any) -> list[Any]:
+        block = int(node.get_values_from_const_input(1))
+        return [operations.depth_to_space(node.get_input(0), "depth_first", block).output(0)]
+
+    return extension("aten::pixel_shuffle", convert)
 
 
 def _keep_ends_exact(graph: Path) -> None:

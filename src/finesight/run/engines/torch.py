@@ -35,7 +35,8 @@ class TorchNetwork:
             prepared = fuse(network).float().to(device)
             if precision != "float32":
                 minimum = getattr(getattr(network, "traits", None), "minimum", 1)
-                prepared = lower(prepared, DTYPES[precision], side=max(24, minimum))
+                inner = getattr(prepared, "inner", None)  # see ``finesight.run.reference.Bound``
+                prepared = lower(prepared, DTYPES[precision], side=max(24, minimum), part=inner)
             self.network: nn.Module = prepared.to(memory_format=self._format)  # type: ignore[call-overload]
 
     def __call__(self, tiles: Tensor) -> Tensor:
