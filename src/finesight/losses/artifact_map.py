@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["artifact_loss", "artifact_map"]
+__all__ = ["artifact_loss", "artifact_map", "local_variance"]
 
 
-def _local_variance(residual: Tensor, window: int) -> Tensor:
+def local_variance(residual: Tensor, window: int) -> Tensor:
     """Unbiased variance in a window around each pixel, the border reflected; ``(N, 1, H, W)``."""
     patches = F.unfold(F.pad(residual, (window // 2,) * 4, mode="reflect"), window)
     variance: Tensor = torch.var(patches, dim=1, unbiased=True)
@@ -30,7 +30,7 @@ def artifact_map(truth: Tensor, restored: Tensor, average: Tensor, *, window: in
     residual = (truth - restored).abs().sum(1, keepdim=True)
     steady = (truth - average).abs().sum(1, keepdim=True)
     overall = residual.var((1, 2, 3), unbiased=True, keepdim=True) ** 0.2
-    local = _local_variance(residual, window)
+    local = local_variance(residual, window)
     return torch.where(residual < steady, torch.zeros_like(local), overall * local)
 
 

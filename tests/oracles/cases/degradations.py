@@ -8,11 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finesight.degrade import kernels, noise
+from finesight.data import patches
+from finesight.data.scales import fixed_scale_pair
+from finesight.degrade import kernels, noise, sets
 from finesight.degrade.filtering import filter_each, unsharp_kernel, unsharp_mask
 from finesight.degrade.jpeg import jpeg
 from finesight.degrade.second_order import finish, resized
 from finesight.losses.artifact_map import artifact_loss, artifact_map
+from finesight.losses.votes import refined_map, rejection_loss, rejection_map
+from finesight.metrics.references import effective_label
 from tests.oracles.case import Answers, Case
 from tests.oracles.reader import Oracle
 
@@ -150,6 +154,62 @@ def _ldl(oracle: Oracle) -> Answers:
     }
 
 
+def _votes(oracle: Oracle) -> Answers:
+    """The published codes of labels count from 1."""
+    label, count = effective_label(oracle.inputs["triples"])
+    return {"label": label + 1, "count": count}
+
+
+def _rejection(oracle: Oracle) -> Answers:
+    given, config = oracle.inputs, oracle.config
+    answers: dict[str, Tensor] = {}
+    for suffix in {name.removeprefix("positive_map_") for name in oracle.outputs if name.startswith("positive_map_")}:
+        wanted, unwanted = (int(digit) / 3 for digit in (suffix[1], suffix[3]))
+        chosen = {"window": config["window"], "power": config["power"]}
+        positive = rejection_map(given["original"], given["positive"], wanted, **chosen)
+        negative = rejection_map(given["original"], given["negative"], unwanted, **chosen)
+        refined = refined_map(negative, positive)
+        answers |= {f"positive_map_{suffix}": positive, f"negative_map_{suffix}": negative}
+        answers[f"refined_map_{suffix}"] = refined
+        for name, used in (("refined", refined), ("unrefined", negative)):
+            loss = rejection_loss(given["output"], given["negative"], used, weight=config["weight"])
+            answers[f"loss_{name}_{suffix}"] = loss
+    return answers
+
+
+def _patch_test(oracle: Oracle) -> Answers:
+    several = oracle.inputs["patches"].numpy()
+    thresholds = {name: float(oracle.config[name]) for name in ("content_threshold", "laplacian_threshold")}
+    return {
+        "keep": np.array([patches.keeps(one, **thresholds) for one in several]),
+        "content_std": np.array([patches.content(one) for one in several]),
+        "laplacian_variance": np.array([patches.saturated_laplacian_variance(one) for one in several]),
+        "distance_to_first": np.array([patches.brightness_distance(several[0], one) for one in several]),
+    }
+
+
+def _degraded_sets(oracle: Oracle) -> Answers:
+    """Every set from the file's own standard numbers; JPEG is compared within 6 grey levels of 255."""
+    pixels, drawn, config = oracle.inputs["image"].numpy(), oracle.inputs["noise"].numpy(), oracle.config
+    answers: dict[str, np.ndarray] = {"blur2": sets.blurred(pixels, float(config["blur"]))}
+    for name, wanted in sets.SETS.items():
+        small = sets.shrunk(answers["blur2"] if wanted.blur else pixels, config["scale"])
+        if wanted.noise:
+            small = sets.noisy(small, drawn, float(config["noise"]))
+        answers[name.replace("-", "_")] = sets.compressed(small, config["jpeg"]) if wanted.quality else small
+    return answers
+
+
+def _liif_pairs(oracle: Oracle) -> Answers:
+    answers: dict[str, np.ndarray] = {}
+    for name in oracle.outputs:
+        if name.startswith("lq_"):
+            scale = float(name.removeprefix("lq_").replace("p", "."))
+            low, truth = fixed_scale_pair(oracle.inputs["image_u8"].numpy(), scale)
+            answers |= {name: low, name.replace("lq_", "gt_size_"): np.array(truth.shape[:2])}
+    return answers
+
+
 CASES = {
     "blur_kernels": Case(lambda o: {n: _kernel(c) for n, c in o.config["cases"].items()}, tolerance=1e-12),
     "bsrgan_kernels": Case(lambda o: {n: _bsrgan(c) for n, c in o.config["cases"].items()}, tolerance=1e-9),
@@ -160,4 +220,11 @@ CASES = {
     "unsharp masking of the target": Case(_usm_target),
     "second_order_degradation": Case(_second_order, looser={"lq": 1.01 / 255}),
     "ldl_artifact_map": Case(_ldl, gradient=True),
+    "hggt_votes": Case(_votes),
+    "hggt_negative_loss": Case(_rejection),
+    "hggt_patch_test": Case(_patch_test, tolerance=1e-6),
+    "the eight test degradations": Case(
+        _degraded_sets, looser={f"{name.replace('-', '_')}": 6 / 255 for name in sets.SETS if "jpeg" in name}
+    ),
+    "LIIF fixed-scale LR images": Case(_liif_pairs),
 }
