@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from finesight.degrade import kernels, second_order
+from finesight.degrade import kernels, noise, second_order
 from finesight.degrade.filtering import filter_each, filter_one, unsharp_mask
 from finesight.degrade.jpeg import jpeg
 from finesight.degrade.noise import gaussian_field, poisson_field, poisson_levels, with_noise
@@ -169,12 +169,37 @@ def test_kernels_of_their_own_size_filter_as_padded_ones() -> None:
         assert torch.allclose(filter_each(picture(), own), filter_each(picture(), full), atol=1e-6)
 
 
-def test_poisson_counts_levels_as_defined() -> None:
-    image = picture().mul(255).round() / 255
-    generator = torch.Generator().manual_seed(4)
-    field = poisson_field(image, 1.0, gray=False, generator=generator)
-    expected = torch.poisson(image * poisson_levels(image), generator=torch.Generator().manual_seed(4))
-    assert torch.allclose(field, expected / poisson_levels(image) - image)
+@pytest.mark.parametrize("distinct", [1, 2, 3, 5, 200])
+def test_poisson_counts_levels_as_defined(distinct: int) -> None:
+    """Counts are whole numbers in units of 1 / V, V from a sort as the definition says."""
+    image = (torch.arange(40 * 40).reshape(1, 1, 40, 40) % distinct + 20).expand(1, 3, 40, 40) / 255
+    levels = poisson_levels(image)
+    field = poisson_field(image, 1.0, gray=False, generator=torch.Generator().manual_seed(4))
+    counts = (field + image) * levels
+    assert torch.allclose(counts, counts.round(), atol=1e-3)
+    assert int(torch.unique(counts.round()).diff().min() if distinct > 1 else 1) == 1
+
+
+@pytest.mark.parametrize(("gray_level", "fineness"), [(3, 8), (40, 6), (128, 8), (255, 8), (255, 2), (255, 0)])
+def test_photons_are_distributed_as_poisson_s(gray_level: int, fineness: int) -> None:
+    """Pearson's test against the formula, at a level that one correct sampler in a million fails."""
+    draws = 60000
+    uniform = torch.rand(draws, generator=torch.Generator().manual_seed(gray_level), dtype=torch.float32)
+    found = noise._counted_light(torch.full((draws,), float(gray_level)), uniform, fineness)
+    mean = gray_level / 255 * 2**fineness
+    counts = torch.arange(int(mean + 12 * math.sqrt(mean) + 20), dtype=torch.float64)
+    expected = draws * torch.exp(counts * math.log(mean) - mean - torch.lgamma(counts + 1))
+    seen = torch.bincount(found.long(), minlength=len(counts)).double()
+    assert len(seen) == len(counts)
+    often = expected >= 8
+    statistic = float(((seen - expected)[often] ** 2 / expected[often]).sum())
+    free = int(often.sum()) - 1
+    assert statistic < free + 4.75 * math.sqrt(2 * free) + 12
+
+
+def test_darkness_has_no_photons() -> None:
+    image = torch.zeros(1, 3, 8, 8)
+    assert float(poisson_field(image, 3.0, gray=False, generator=None).abs().max()) == 0
 
 
 @pytest.mark.parametrize("size", [1, 7, 9, 15, 21])

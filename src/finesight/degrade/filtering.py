@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from finesight.errors import SettingError
 
-__all__ = ["filter_each", "filter_one", "unsharp_kernel", "unsharp_mask"]
+__all__ = ["correlated", "filter_each", "filter_one", "unsharp_kernel", "unsharp_mask"]
 
 
 def filter_each(image: Tensor, kernels: Tensor, *, small: Literal["refuse", "repeat"] = "refuse") -> Tensor:
@@ -50,8 +51,15 @@ def _fast_length(length: int) -> int:
         length += 2
 
 
+def _waves(length: int, frequencies: int, size: int, like: Tensor) -> Tensor:
+    """exp(2 pi i f x / length) of the first frequencies f and ``size`` positions x, complex ``(frequencies, size)``."""
+    turns = torch.arange(frequencies, device=like.device)[:, None] * torch.arange(size, device=like.device) % length
+    angle = turns.to(like) * (2 * math.pi / length)
+    return torch.complex(angle.cos(), angle.sin())
+
+
 def filter_one(image: Tensor, kernel: Tensor) -> Tensor:
-    """What ``filter_each`` does with ``small="repeat"`` and one kernel, at less cost.
+    """What ``filter_each`` does with ``small="repeat"``, at less cost.
 
     By Fourier transforms: they cost the same for every kernel, less than even the two passes of a separable one, and
     need no preparation for each new size of picture, as convolutions do. The result differs by some 1e-6 of the
@@ -59,15 +67,33 @@ def filter_one(image: Tensor, kernel: Tensor) -> Tensor:
 
     Args:
         image: ``(N, C, H, W)``.
-        kernel: ``(k, k)``, k odd.
+        kernel: ``(k, k)`` for all pictures, or ``(N, k, k)``; k odd.
     """
-    size, (height, width) = kernel.shape[-1], image.shape[-2:]
-    radius = size // 2
+    radius, (height, width) = kernel.shape[-1] // 2, image.shape[-2:]
     extended = F.pad(image, (radius,) * 4, mode="reflect" if min(height, width) > radius else "replicate")
-    lengths = (_fast_length(height + 2 * radius), _fast_length(width + 2 * radius))
-    spectrum = torch.fft.rfft2(extended, s=lengths) * torch.fft.rfft2(kernel.to(image), s=lengths).conj()
-    filtered: Tensor = torch.fft.irfft2(spectrum, s=lengths)
-    return filtered[..., :height, :width].contiguous()
+    return correlated(extended, kernel)
+
+
+def correlated(extended: Tensor, kernel: Tensor) -> Tensor:
+    """Correlation of pictures that carry their border with them, by Fourier transforms.
+
+    Args:
+        extended: ``(N, C, H + k - 1, W + k - 1)``.
+        kernel: ``(k, k)`` or ``(N, k, k)``, k odd.
+
+    Returns:
+        ``(N, C, H, W)``.
+    """
+    size = kernel.shape[-1]
+    tall, wide = extended.shape[-2:]
+    high, across = _fast_length(tall), _fast_length(wide)
+    # a kernel has few taps: two small products are quicker than a transform of it and its zeros
+    small = kernel.to(extended).to(torch.complex64)
+    response = _waves(high, high, size, extended) @ small @ _waves(across, across // 2 + 1, size, extended).T
+    spectrum = torch.fft.rfft2(extended, s=(high, across)).mul_(response if kernel.dim() == 2 else response[:, None])
+    rows = torch.fft.ifft(spectrum, dim=-2)[..., : tall - size + 1, :]  # the others are never looked at
+    filtered: Tensor = torch.fft.irfft(rows, n=across)
+    return filtered[..., : wide - size + 1].contiguous()
 
 
 def _filter_rows_and_columns(image: Tensor, kernel: Tensor) -> Tensor:

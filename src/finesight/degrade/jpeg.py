@@ -6,6 +6,7 @@ tables are transposed and neither rounded nor clipped; ``standard_tables=True`` 
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -42,12 +43,13 @@ def _factor(quality: Tensor) -> Tensor:
     return torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
 
 
-def _cosines(like: Tensor) -> Tensor:
-    """The orthonormal 8-point DCT-II as a matrix, frequency by position."""
+@functools.cache
+def _transform(factor: int) -> Tensor:
+    """The DCT of 8 means of ``factor`` neighbours each, ``(8, 8 * factor)``, float64."""
     u, x = torch.arange(8, dtype=torch.float64)[:, None], torch.arange(8, dtype=torch.float64)[None, :]
     matrix = 0.5 * torch.cos((2 * x + 1) * u * math.pi / 16)
     matrix[0] /= math.sqrt(2)
-    return matrix.to(like)
+    return matrix.repeat_interleave(factor, 1) / factor
 
 
 def _rounded(values: Tensor, differentiable: bool) -> Tensor:
@@ -55,20 +57,29 @@ def _rounded(values: Tensor, differentiable: bool) -> Tensor:
     return nearest + (values - nearest) ** 3 if differentiable else nearest
 
 
-def _plane(plane: Tensor, table: Tensor, differentiable: bool) -> Tensor:
-    """One plane ``(N, H, W)`` in 0..255 through DCT, quantisation and back; ``table`` is ``(N or 1, 8, 8)``."""
-    n, h, w = plane.shape
-    cosines = _cosines(plane)
+def _plane(plane: Tensor, table: Tensor, factor: int, differentiable: bool) -> Tensor:
+    """One plane ``(N, H, W)``, 0 in the middle, through DCT, quantisation and back.
 
-    def both_ways(values: Tensor, down: Tensor, across: Tensor) -> Tensor:
-        """``down @ block @ across`` of all blocks, without moving one: few large products, not many of 8x8."""
-        columns = down @ values.reshape(n, h // 8, 8, w)
-        return columns.reshape(-1, 8) @ across
+    Args:
+        plane: its sides are multiples of ``8 * factor``.
+        table: ``(N or 1, 8, 8)``.
+        factor: the plane is halved (2) by means of blocks and brought back by repetition, within the transforms.
+        differentiable: see ``jpeg``.
+    """
+    n, height, width = plane.shape
+    forward = _transform(factor).to(plane)  # 8, 8 * factor
+    backward = forward.T * factor
+    side = 8 * factor
 
-    step = table[:, None, :, None]
-    transformed = both_ways(plane - 128, cosines, cosines.T).reshape(n, h // 8, 8, w // 8, 8)
+    def both_ways(values: Tensor, matrix: Tensor) -> Tensor:
+        """``matrix @ block @ matrix.T`` of all blocks, without moving one: few large products, not many small ones."""
+        columns = matrix @ values.reshape(-1, matrix.shape[1], values.shape[-1])
+        return columns.reshape(-1, matrix.shape[1]) @ matrix.T
+
+    step = table.repeat(1, 1, width // side)[:, None]  # n 1 8 w: long rows divide quickly
+    transformed = both_ways(plane, forward).reshape(n, height // side, 8, width // factor)
     levels = _rounded(transformed / step, differentiable)
-    return both_ways(levels * step, cosines.T, cosines).reshape(n, h, w) + 128
+    return both_ways((levels * step).reshape(-1, 8, width // factor), backward).reshape(n, height, width)
 
 
 def jpeg(
@@ -97,11 +108,11 @@ def jpeg(
     tables = [table.to(image) * factor for table in _tables(standard_tables)]
     if standard_tables:
         tables = [(table + 1e-4).round().clamp(1, 255) for table in tables]
-    padded = F.pad(image, (0, -width % 16, 0, -height % 16)) * 255
-    ycc = torch.einsum("ij,njhw->nihw", torch.tensor(_TO_YCC).to(image), padded)
-    chroma = F.avg_pool2d(ycc[:, 1:] + 128, 2)
-    luma = _plane(ycc[:, 0], tables[0], differentiable)
-    half = _plane(chroma.flatten(0, 1), tables[1].repeat_interleave(2, 0), differentiable)
-    full = half.unflatten(0, (n, 2)).repeat_interleave(2, -1).repeat_interleave(2, -2) - 128
-    rgb = torch.einsum("ij,njhw->nihw", torch.tensor(_TO_RGB).to(image), torch.cat([luma[:, None], full], 1))
-    return (rgb.clamp(0, 255) / 255)[..., :height, :width].contiguous()
+    padded = F.pad(image, (0, -width % 16, 0, -height % 16)) if height % 16 or width % 16 else image
+    shape = padded.shape[-2:]
+    ycc = torch.matmul(torch.tensor(_TO_YCC).to(image) * 255, padded.flatten(2)).unflatten(2, shape)
+    luma = _plane(ycc[:, 0] - 128, tables[0], 1, differentiable) + 128
+    chroma = _plane(ycc[:, 1:].flatten(0, 1), tables[1].repeat_interleave(2, 0), 2, differentiable)
+    planes = torch.cat([luma[:, None], chroma.unflatten(0, (n, 2))], 1).flatten(2)
+    rgb: Tensor = torch.matmul(torch.tensor(_TO_RGB).to(image) / 255, planes).unflatten(2, shape)
+    return rgb.clamp(0, 1)[..., :height, :width].contiguous()
