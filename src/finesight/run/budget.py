@@ -12,7 +12,7 @@ from finesight.run.engines import Prepared
 from finesight.run.memory import available, format_bytes, measure_peak, parse_bytes, resident
 from finesight.run.pixels import quantise
 
-__all__ = ["SMALLEST_TILE", "Budget", "bytes_per_pixel"]
+__all__ = ["PROBE", "SMALLEST_TILE", "Budget", "bytes_per_pixel"]
 
 SMALLEST_TILE = 32 * 32
 """Pixels of the smallest tile that is computed: the floor of ``memory``."""
@@ -26,11 +26,13 @@ _MARGIN = 0.5
 _ONCE = 24_000_000
 """Bytes that the first tile takes for good: threads, compiled kernels (seen: 12 MB)."""
 
-_PROBE = 64
+PROBE = 64
+"""Side of the tile whose memory is measured."""
+
 _DEEP = np.dtype(np.uint16)
 
 
-def bytes_per_pixel(prepared: Prepared, side: int = _PROBE) -> float:
+def bytes_per_pixel(prepared: Prepared, side: int = PROBE) -> float:
     """Measured peak bytes per input pixel of computing a tile of ``side`` pixels a side and bringing it to 16 bit."""
     tile = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(prepared.device)
 

@@ -23,7 +23,7 @@ from finesight.media.picture import DTYPES, Picture
 from finesight.media.strips import StripReader, blank, why_not_written, write_rows
 from finesight.media.writing import Keep
 from finesight.progress import Cancel, Progress, silent
-from finesight.run.budget import Budget, bytes_per_pixel
+from finesight.run.budget import Budget
 from finesight.run.canvas import Canvas
 from finesight.run.compute import Computer, compute_plan
 from finesight.run.engines.torch import TorchNetwork
@@ -265,12 +265,12 @@ def _prepare(
     if how is not None:
         computer.limit = memory if isinstance(memory, int) else None
         return computer, _plan_of(header, traits.multiple, how), why, notes, computer.limit or 0
-    budget = Budget.of(memory, device, bytes_per_pixel(prepared), 0)
+    budget = Budget.of(memory, device, chosen.per_pixel, 0)
     computer.limit = budget.limit
     shape = (header.height, header.width, header.channels)
     pixels = np.broadcast_to(np.zeros((1, 1, 1), DTYPES[header.depth]), shape)
     plan = plan_stage(pixels, computer, budget, exact=True, tile=settings.tile).plan
-    channels_last = getattr(prepared, "_format", None) is torch.channels_last
+    channels_last = bool(getattr(prepared, "channels_last", False))
     journal.begin(
         {
             "engine": prepared.engine,

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import importlib.util
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from finesight.errors import SettingError
-from finesight.run.cache import engine_folder, fingerprint, machine, read_json, write_json
 from finesight.run.engines import Engine, Precision, Prepared
 from finesight.run.engines.torch import TorchNetwork
+from finesight.run.notebook import Notebook, Speed
 from finesight.run.overlap import detail
 from finesight.run.pixels import View, to_tensor
 from finesight.run.precision import LARGEST_ERROR, native, root_mean_square
@@ -33,7 +30,6 @@ _SAMPLE = 128
 _SMALL_SAMPLE = 64
 _ROUNDS = 2
 _HOPELESS = 1.5  # times the fastest: not timed a second time
-_PACKAGES = ("torch", "openvino", "onnxruntime", "finesight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +46,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A prepared network, why it was chosen, and what went wrong on the way."""
+    """A prepared network, why it was chosen, and what went wrong on the way.
+
+    ``per_pixel`` is its peak bytes for a pixel of a tile; ``measuring`` the seconds that a later run will not need.
+    """
 
     prepared: Prepared
     why: str
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Speed:
-    """Seconds to prepare, seconds for one pixel, and RMS difference to float32 in grey levels."""
-
-    prepare: float
-    pixel: float
-    error: float
-
-    def seconds(self, pixels: int) -> float:
-        return self.prepare + self.pixel * pixels
+    per_pixel: float = 0.0
+    measuring: float = 0.0
 
 
 def prepare(choice: Choice, network: nn.Module, device: torch.device) -> Prepared:
@@ -144,10 +133,25 @@ def choose(
         MissingExtraError: the engine asked for is not installed.
         SettingError: it cannot use this device.
     """
+    notebook = Notebook(network, device)
+    chosen = _chosen(network, device, pixels, work, notebook, engine=engine, precision=precision)
+    per_pixel = notebook.bytes_per_pixel(chosen.prepared)
+    return replace(chosen, per_pixel=per_pixel, measuring=notebook.spent)
+
+
+def _chosen(
+    network: nn.Module,
+    device: torch.device,
+    pixels: np.ndarray,
+    work: int,
+    notebook: Notebook,
+    *,
+    engine: Engine,
+    precision: Precision,
+) -> Chosen:
     ways = candidates(network, device, engine, precision)
     if len(ways) == 1:
         return _given(ways[0], network, device)
-    notebook = _Notebook(network, device)
     known = {way: notebook.speeds[str(way)] for way in ways if str(way) in notebook.speeds}
     if len(known) == len(ways):
         return _remembered(network, device, pixels, work, known, notebook, precision)
@@ -177,8 +181,8 @@ def _remembered(
     device: torch.device,
     pixels: np.ndarray,
     work: int,
-    known: dict[Choice, _Speed],
-    notebook: _Notebook,
+    known: dict[Choice, Speed],
+    notebook: Notebook,
     precision: Precision,
 ) -> Chosen:
     allowed = [way for way, speed in known.items() if precision != "auto" or speed.error <= LARGEST_ERROR]
@@ -188,7 +192,7 @@ def _remembered(
     began = time.perf_counter()
     chosen = _checked(best, allowed, network, device, pixels, why, precision)
     if chosen.prepared.engine == best.engine:
-        notebook.note(best, _Speed(time.perf_counter() - began, known[best].pixel, known[best].error))
+        notebook.note(best, Speed(time.perf_counter() - began, known[best].pixel, known[best].error))
     return chosen
 
 
@@ -229,10 +233,11 @@ def _measured(
     pixels: np.ndarray,
     work: int,
     ways: Sequence[Choice],
-    notebook: _Notebook,
+    notebook: Notebook,
     precision: Precision,
 ) -> Chosen:
     """Time every way on the picture's most detailed part, in turns."""
+    started = time.perf_counter()
     sample = detailed_part(network, pixels, device, _SAMPLE)
     ready: dict[Choice, Prepared] = {}
     took: dict[Choice, float] = {}
@@ -261,12 +266,13 @@ def _measured(
             best[way] = min(best[way], time.perf_counter() - began)
             errors[way] = root_mean_square(answer, reference)
     area = sample.shape[2] * sample.shape[3]
-    speeds = {way: _Speed(took[way], best[way] / area, _or_infinite(errors[way])) for way in ready}
+    speeds = {way: Speed(took[way], best[way] / area, _or_infinite(errors[way])) for way in ready}
     for way, speed in speeds.items():
         notebook.note(way, speed, save=False)
     notebook.save()
     allowed = [way for way in ready if precision != "auto" or speeds[way].error <= LARGEST_ERROR]
     fastest = min(allowed or [ways[0]], key=lambda way: speeds[way].pixel * work)
+    notebook.spent += time.perf_counter() - started - took[fastest]
     why = (
         f"measured: {speeds[ways[0]].pixel / speeds[fastest].pixel:.1f} times plain torch for each pixel, differs by "
         f"{speeds[fastest].error:.2f} grey levels"
@@ -293,42 +299,3 @@ def detailed_part(network: nn.Module, pixels: np.ndarray, device: torch.device, 
     )
     tile = to_tensor(view.crop(top, top + height, left, left + width), device)[None]
     return tile.expand(-1, 3, -1, -1).contiguous()
-
-
-class _Notebook:
-    """Measured speeds of one network on one machine with the installed versions, on disk."""
-
-    def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self.speeds: dict[str, _Speed] = {}
-        here = hashlib.sha256(machine(device).encode()).hexdigest()[:8]
-        self._file: Path = engine_folder() / f"{fingerprint(network)}-speeds-{here}.json"
-        self._setting = {"machine": machine(device), "versions": _versions()}
-        found = read_json(self._file)
-        if found is None or any(found.get(key) != value for key, value in self._setting.items()):
-            return
-        try:
-            self.speeds = {way: _Speed(**values) for way, values in found["speeds"].items()}
-        except (KeyError, TypeError, AttributeError):
-            self.speeds = {}  # damaged: measured again
-
-    def note(self, way: Choice, speed: _Speed, *, save: bool = True) -> None:
-        """Write down a speed; to disk only where it tells something new."""
-        old = self.speeds.get(str(way))
-        self.speeds[str(way)] = speed
-        if save and (old is None or not 0.7 < old.prepare / max(speed.prepare, 1e-6) < 1.4):
-            self.save()
-
-    def save(self) -> None:
-        """Write everything."""
-        speeds = {way: {"prepare": s.prepare, "pixel": s.pixel, "error": s.error} for way, s in self.speeds.items()}
-        write_json(self._file, {**self._setting, "speeds": speeds})
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = ""
-    return found

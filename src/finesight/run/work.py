@@ -55,6 +55,7 @@ class Ready:
     per_pixel: float
     why: str
     notes: tuple[str, ...]
+    measuring: float = 0.0  # seconds of making it ready that a later run does not need
 
 
 class Networks:
@@ -86,7 +87,8 @@ class Networks:
             again = None if plain else lambda: self._formed(TorchNetwork(network, device), model)
             prepared = self._formed(chosen.prepared, model)
             computer = Computer(prepared, model.traits, again)
-            self._ready[key] = Ready(name, computer, bytes_per_pixel(prepared), chosen.why, chosen.notes)
+            per_pixel = bytes_per_pixel(prepared) if given.self_ensemble else chosen.per_pixel
+            self._ready[key] = Ready(name, computer, per_pixel, chosen.why, chosen.notes, chosen.measuring)
         return self._ready[key]
 
     def _formed(self, prepared: Prepared, model: Model) -> Prepared:
@@ -238,9 +240,11 @@ def estimate(work: Work, picture: Picture) -> Estimate:
     seconds, peak, tiles = 0.0, 0.0, 0
     final, base = pixels.dtype, resident()
     first: tuple[Ready, Stage] | None = None
+    seen: list[Ready] = []
     for index in range(len(work.models)):
         ready, stage, size, dtype = work.prepare(index, pixels, final)
-        prepared = time.perf_counter() - began
+        prepared = time.perf_counter() - began - (0 if ready in seen else ready.measuring)
+        seen.append(ready)
         cold, warm, sample = _time_tile(stage, ready, picture.pixels, size[0] / pixels.shape[0])
         computed = stage.plan.computed * work.planes
         seconds += prepared + max(0.0, cold - warm) + warm * computed / sample

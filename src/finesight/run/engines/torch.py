@@ -30,6 +30,7 @@ class TorchNetwork:
         self.precision = precision
         self.device = device
         self.note = ""
+        self.channels_last = channels_last
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         with torch.inference_mode(False):
             prepared = fuse(network).float().to(device)
