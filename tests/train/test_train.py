@@ -21,7 +21,8 @@ from finesight.errors import CalculationError, CancelledError, InputError, Outpu
 from finesight.models.image.collapsible import Collapsible
 from finesight.progress import Cancel
 from finesight.train.recipe import Recipe, read_recipe, with_settings
-from finesight.train.regression import learning_rate, train
+from finesight.train.regression import train
+from finesight.train.schedules import learning_rate
 from finesight.train.start import start_from
 from finesight.train.state import save_weights
 from tests.conftest import ROOT
@@ -61,7 +62,7 @@ def test_training_learns(pack: Path, tmp_path: Path) -> None:
     weights = train(with_settings(settings), tmp_path, progress=lambda *what: seen.append(what))
     assert weights == tmp_path / "tiny-x2.safetensors"
     rows = (tmp_path / "log.csv").read_text().splitlines()
-    assert rows[0] == "step,loss,psnr,seconds"
+    assert rows[0] == "step,loss,psnr,seconds,learning_rate,data_wait,loss.l1"
     assert float(rows[2].split(",")[2]) > float(rows[1].split(",")[2]), "validation rises"
     assert seen[-1][:2] == (60, 60)
     assert json.loads((tmp_path / "recipe.json").read_text())["steps"] == 60
@@ -95,8 +96,9 @@ def test_killed_and_resumed_equals_uninterrupted(pack: Path, tmp_path: Path) -> 
     assert train(recipe, tmp_path / "whole", stop_after=reached + 2) is None
     one, other = (torch.load(tmp_path / f / "state.pt", weights_only=True) for f in ("killed", "whole"))
     assert one["step"] == other["step"] == reached + 2
-    for part in ("network", "average"):
-        assert all(torch.equal(one[part][name], tensor) for name, tensor in other[part].items())
+    assert all(torch.equal(one["average"][name], tensor) for name, tensor in other["average"].items())
+    live = other["learner"]["network"]
+    assert all(torch.equal(one["learner"]["network"][name], tensor) for name, tensor in live.items())
 
 
 def test_a_state_of_another_recipe_is_refused(pack: Path, tmp_path: Path) -> None:
@@ -197,16 +199,17 @@ def test_learning_rate_by_hand(pack: Path) -> None:
     recipe: Recipe = with_settings(
         content(pack, steps=103, optimizer={"learning_rate": 1e-3, "final_learning_rate": 1e-5, "warmup": 2})
     )
-    assert learning_rate(recipe, 0) == pytest.approx(0.5e-3)
-    assert learning_rate(recipe, 2) == pytest.approx(1e-3)
-    assert learning_rate(recipe, 52) == pytest.approx((1e-3 + 1e-5) / 2)
-    assert learning_rate(recipe, 102) == pytest.approx(1e-5)
+    assert learning_rate(recipe.optimizer, 0, 103) == pytest.approx(0.5e-3)
+    assert learning_rate(recipe.optimizer, 2, 103) == pytest.approx(1e-3)
+    assert learning_rate(recipe.optimizer, 52, 103) == pytest.approx((1e-3 + 1e-5) / 2)
+    assert learning_rate(recipe.optimizer, 102, 103) == pytest.approx(1e-5)
 
 
 def test_start_from_takes_what_fits(tmp_path: Path) -> None:
     torch.manual_seed(0)
     source = Collapsible(width=8, depth=2, expansion=4, scale=2)
-    save_weights(source, tmp_path / "w.safetensors", architecture="collapsible", arguments={}, card={})
+    arguments = {"width": 8, "depth": 2, "expansion": 4, "scale": 2}
+    save_weights(source, tmp_path / "w.safetensors", architecture="collapsible", arguments=arguments, card={})
     target = Collapsible(width=8, depth=2, expansion=4, scale=3)
     taken = start_from(target, tmp_path / "w.safetensors")
     assert torch.allclose(target.body[0].weight, source.body[0].weight, atol=1e-3)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from finesight.data.batch import Batch
+from finesight.models.prior.dic import Dic
+from finesight.models.prior.ttsr import Ttsr, search_textures
+from finesight.nn.resample import bicubic
 
 __all__ = ["Answer", "answer", "shown"]
 
@@ -32,14 +36,59 @@ class Answer:
         )
 
 
-def answer(network: nn.Module, batch: Batch) -> Answer:
-    """The network's answers while training; ``network(*batch.inputs)`` but for the kinds that are called otherwise."""
-    traits: Any = getattr(network, "traits", None)
-    if traits is not None and traits.kind == "query":
-        image, coordinates, cell = batch.inputs
-        called: Any = network
-        return Answer((called.query(called.encode(image), coordinates, cell),))
+Call = Callable[[Any, Batch, frozenset[str]], Answer]
+
+
+def _forward(network: Any, batch: Batch, needs: frozenset[str]) -> Answer:  # noqa: ARG001
     return Answer(_pictures(network(*batch.inputs)))
+
+
+def _query(network: Any, batch: Batch, needs: frozenset[str]) -> Answer:  # noqa: ARG001
+    image, coordinates, cell = batch.inputs
+    return Answer((network.query(network.encode(image), coordinates, cell),))
+
+
+def _faces(network: Dic, batch: Batch, needs: frozenset[str]) -> Answer:  # noqa: ARG001
+    steps = network.steps(*batch.inputs)
+    return Answer(tuple(steps.images), {"heatmaps": torch.stack(list(steps.heatmaps), dim=1)})
+
+
+def _textures(network: Ttsr, batch: Batch, needs: frozenset[str]) -> Answer:
+    if "textures" not in needs:
+        return _forward(network, batch, needs)
+    image, reference = batch.inputs
+    enlarged = bicubic(image, (image.shape[2] * 4, image.shape[3] * 4))
+    key, *values = network.remember(reference)
+    attention, textures = search_textures(network.extractor(enlarged)[0], key, values, chunk=network.chunk)
+    picture = network.generator(image * 2 - 1, attention, textures) / 2 + 0.5
+    maps = network.extractor(picture)
+    others = {"attention": attention}
+    for level, found, texture in zip((3, 2, 1), maps, textures, strict=True):
+        others |= {f"map.{level}": found, f"texture.{level}": texture}
+    return Answer((picture,), others)
+
+
+CALLS: dict[type[nn.Module], Call] = {Dic: _faces, Ttsr: _textures}
+"""The networks that are called in another way than ``network(*batch.inputs)`` while they learn."""
+
+
+def answer(
+    network: nn.Module, batch: Batch, needs: frozenset[str] = frozenset(), *, average: nn.Module | None = None
+) -> Answer:
+    """The network's answers while training.
+
+    Args:
+        needs: names of what the losses want in ``others``; a network gives what it has.
+        average: the moving average of its weights, called where ``average`` is needed.
+    """
+    traits: Any = getattr(network, "traits", None)
+    called = _query if traits is not None and traits.kind == "query" else CALLS.get(type(network), _forward)
+    found = called(network, batch, needs)
+    if "average" not in needs or average is None:
+        return found
+    with torch.no_grad():
+        steady = called(average, batch, frozenset()).pictures[-1]
+    return Answer(found.pictures, {**found.others, "average": steady})
 
 
 def shown(network: nn.Module, batch: Batch) -> Tensor:

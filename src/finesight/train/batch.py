@@ -28,7 +28,8 @@ A recipe's ``data`` is one of several settings classes, told apart by its key ``
 The loop calls ``network(*batch.inputs)`` (``finesight.train.answers`` holds the few exceptions; add yours there) and
 gives the answer and the batch to the losses of the recipe. ``batch.weight`` multiplies pixel losses; ``batch.others``
 feeds losses of your own, which are added in the same way: a class with ``kind``, ``weight`` and ``term(device)`` in
-``finesight/train/settings/<kind>_losses.py`` (see ``losses.py``) and one member in the union ``Loss``. Validation
+``finesight/train/settings/<kind>_losses.py``, made of ``loss_kind.py``, and one member in the union ``Loss`` of
+``losses.py``. Validation
 measures PSNR between the last answer, clamped to [0, 1], and ``target``; another measure is one line in
 ``finesight.train.validation.METRICS`` and ``validation: {metric: NAME}`` in the recipe.
 """

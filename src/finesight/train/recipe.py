@@ -20,6 +20,7 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt, ValidationError, field_validator, model_validator
 
 from finesight.errors import InputError, MissingExtraError, SettingError
+from finesight.train.settings.adversarial import DiscriminatorSettings
 from finesight.train.settings.data import DataSettings
 from finesight.train.settings.explain import problem
 from finesight.train.settings.losses import L1, Loss
@@ -32,13 +33,23 @@ __all__ = ["NetworkSettings", "Recipe", "ValidationSettings", "read_recipe", "wi
 class NetworkSettings(Strict):
     """Which network, and where its tensors start from."""
 
-    architecture: str = Field(description="name in the table of architectures")
+    architecture: str | None = Field(
+        None, description="name in the table of architectures; default: that of the weights to start from"
+    )
     arguments: dict[str, Any] = Field(
         default_factory=dict, description="constructor arguments that differ from the defaults"
     )
-    start_from: str | None = Field(
-        None, description="name in the catalog, or weights file, whose tensors of equal name and shape are taken over"
+    start_from: str | dict[str, str] | None = Field(
+        None,
+        description="name in the catalog, or weights file, whose tensors of equal name and shape are taken over; or "
+        "several, each under the beginning of the names of the part that it fills",
     )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> NetworkSettings:
+        if self.architecture is None and not isinstance(self.start_from, str):
+            raise ValueError("name an architecture, or weights to start_from")
+        return self
 
 
 class ValidationSettings(Strict):
@@ -64,6 +75,7 @@ class Recipe(Strict):
     network: NetworkSettings
     data: DataSettings
     optimizer: OptimizerSettings = OptimizerSettings()
+    discriminator: DiscriminatorSettings | None = Field(None, description="the other network of adversarial training")
     loss: tuple[Loss, ...] = Field((L1(),), min_length=1, description="a name, one loss, or a list; they are added")
     steps: PositiveInt = Field(20000, description="optimizer steps")
     accumulate: PositiveInt = Field(1, description="parts in which a step's batch is computed; processes share them")
@@ -78,9 +90,11 @@ class Recipe(Strict):
     average_warmup: bool = Field(
         True, description="a shorter average in the first steps, so that the start is forgotten"
     )
+    stored: Literal["float32", "float16"] = Field("float32", description="type of the numbers in the weights file")
     seed: int = Field(0, ge=0)
     validation: ValidationSettings = ValidationSettings()
     validate_every: PositiveInt = 1000
+    log_every: PositiveInt = 100
     save_every: PositiveInt = 1000
     keep: KeepSettings = KeepSettings()
 

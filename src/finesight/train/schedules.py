@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from finesight.errors import SettingError
+from finesight.train.settings.optimizer import CosineRestart, MultiStep, OptimizerSettings, Plateau
 
-__all__ = ["cosine_restart", "multi_step"]
+__all__ = ["Falling", "cosine_restart", "learning_rate", "multi_step"]
 
 
 def multi_step(step: int, *, base: float, milestones: Sequence[int], gamma: float = 0.5) -> float:
@@ -33,3 +34,41 @@ def cosine_restart(
     index = min(bisect_right(ends, step), len(periods) - 1)
     done = min(1.0, (step - (ends[index] - periods[index])) / periods[index])
     return minimum + 0.5 * restart_weights[index] * (base - minimum) * (1 + math.cos(math.pi * done))
+
+
+class Falling:
+    """How far a plateau schedule has let the rate fall, from one validation to the next."""
+
+    def __init__(self) -> None:
+        self.factor, self.best, self.waited = 1.0, -math.inf, 0
+
+    def see(self, value: float, settings: Plateau, *, higher: bool) -> None:
+        """Take note of a validation; NaN counts as not better."""
+        value = value if higher else -value
+        if value > self.best:
+            self.best, self.waited = value, 0
+            return
+        self.waited += 1
+        if self.waited >= settings.patience:
+            self.factor, self.waited = self.factor * settings.gamma, 0
+
+
+def learning_rate(settings: OptimizerSettings, step: int, steps: int, *, falling: Falling | None = None) -> float:
+    """The learning rate used by ``step`` (from 0) of ``steps``: a linear rise, then what the schedule says."""
+    base, schedule = settings.learning_rate, settings.schedule
+    if step < settings.warmup:
+        return base * (step + 1) / settings.warmup
+    if isinstance(schedule, MultiStep):
+        return multi_step(step, base=base, milestones=schedule.milestones, gamma=schedule.gamma)
+    if isinstance(schedule, CosineRestart):
+        weights = schedule.restart_weights or (1.0,) * len(schedule.periods)
+        return cosine_restart(
+            step, base=base, periods=schedule.periods, restart_weights=weights, minimum=schedule.minimum
+        )
+    if isinstance(schedule, Plateau):
+        return max(schedule.minimum, base * (falling.factor if falling is not None else 1.0))
+    if schedule.kind == "constant":
+        return base
+    done = (step - settings.warmup) / max(1, steps - 1 - settings.warmup)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return settings.final_learning_rate + (base - settings.final_learning_rate) * cosine

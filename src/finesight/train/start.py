@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,22 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
-from finesight.errors import InputError, SettingError, nearest
+from finesight.errors import InputError, ModelError, SettingError, nearest
+from finesight.models.prior.ttsr import Ttsr
+from finesight.models.table import network_class
 
-__all__ = ["build_network", "formatted", "start_from"]
+__all__ = ["build_network", "formatted", "fresh", "start_from"]
+
+_RENAMES: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
+    Ttsr: (
+        (r"^features\.0\.", "slice1.0."),
+        (r"^features\.([25])\.", r"slice2.\1."),
+        (r"^features\.(7|10)\.", r"slice3.\1."),
+    )
+}
+"""Names in weights that a part of a network starts from -> names in that part (TTSR's extractor begins as a VGG-19)."""
 
 
 def build_network(kind: type[nn.Module], arguments: Mapping[str, Any]) -> Any:
@@ -33,27 +45,63 @@ def build_network(kind: type[nn.Module], arguments: Mapping[str, Any]) -> Any:
         raise SettingError(f"{kind.__name__} cannot be built with {dict(arguments)}: {error}") from error
 
 
-def start_from(network: nn.Module, path: Path) -> int:
-    """Take over every tensor of a weights file whose name and shape fit; the rest keeps its initial values.
+def fresh(architecture: str, arguments: Mapping[str, Any], *, seed: int) -> nn.Module:
+    """A network with the initial values that ``seed`` decides; the global random state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network: nn.Module = build_network(network_class(architecture), arguments)
+    return network
+
+
+def start_from(network: nn.Module, weights: str | Path | Mapping[str, str]) -> int:
+    """Take over every tensor of other weights whose name and shape fit; the rest keeps its initial values.
+
+    Args:
+        network: changed in place.
+        weights: a name of the catalog or a file of any layout that ``finesight.load`` reads; or several, each under the
+            beginning of the names of the part that it fills (``{"generator.": "stylegan2-..."}``).
 
     Returns:
         How many tensors were taken.
 
     Raises:
-        InputError: the file cannot be read, or nothing in it fits.
+        InputError: nothing in the weights fits.
+        ModelError: the weights cannot be read, or must be fetched first.
     """
+    parts = weights if isinstance(weights, Mapping) else {"": str(weights)}
+    own = network.state_dict()
+    taken = 0
+    for prefix, name in parts.items():
+        found = {f"{prefix}{_renamed(network, one)}": tensor for one, tensor in _tensors(name).items()}
+        fitting = {one: t for one, t in found.items() if one in own and own[one].shape == t.shape}
+        if not fitting:
+            raise InputError(f"Nothing in {name} fits {type(network).__name__}; check architecture and arguments")
+        with torch.no_grad():
+            for one, tensor in fitting.items():
+                own[one].copy_(tensor)
+        taken += len(fitting)
+    return taken
+
+
+def _renamed(network: nn.Module, name: str) -> str:
+    for pattern, replacement in _RENAMES.get(type(network), ()):
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _tensors(name: str) -> Mapping[str, Tensor]:
+    from finesight.zoo import load
+
+    path = Path(name).expanduser()
     try:
-        tensors = load_file(path)
+        return load(path if path.exists() else name).network.state_dict()
+    except ModelError:
+        if path.suffix != ".safetensors" or not path.exists():
+            raise
+    try:  # of no whole network, such as a part of one
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"The weights {path} to start from cannot be read: {error}") from error
-    own = network.state_dict()
-    fitting = {name: t for name, t in tensors.items() if name in own and own[name].shape == t.shape}
-    if not fitting:
-        raise InputError(f"Nothing in {path} fits {type(network).__name__}; check architecture and arguments")
-    with torch.no_grad():
-        for name, tensor in fitting.items():
-            own[name].copy_(tensor)
-    return len(fitting)
 
 
 def formatted(network: nn.Module, *, channels_last: bool) -> nn.Module:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import os
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from finesight.errors import InputError, OutputError
 
-__all__ = ["Average", "State", "load_state", "save_state", "save_weights", "write_text"]
+__all__ = ["Average", "read_state", "replace_file", "save_state", "save_weights", "write_text"]
 
 
 class Average:
@@ -40,18 +41,12 @@ class Average:
             mine.copy_(other)
 
 
-@dataclass
-class State:
-    """A run in progress; ``step`` optimizer steps are done."""
+def replace_file(write: Callable[[Path], object], path: Path) -> None:
+    """Write beside and rename, so that the former file stays whole until the new one is.
 
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    average: Average
-    step: int = 0
-
-
-def _replace(write: Any, path: Path) -> None:
-    """Write beside and rename, so that the former file stays whole until the new one is."""
+    Raises:
+        OutputError: the file cannot be written.
+    """
     temporary = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,57 +67,70 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    _replace(lambda temporary: temporary.write_text(text, encoding="utf-8"), path)
+    replace_file(lambda temporary: temporary.write_text(text, encoding="utf-8"), path)
 
 
-def save_state(state: State, path: Path, *, recipe: str) -> None:
-    """Write everything that ``load_state`` needs, atomically.
+def save_state(content: Mapping[str, Any], path: Path, *, keep: int = 1) -> None:
+    """Write what a run goes on from, atomically: the former state stays whole until the new one is.
+
+    Args:
+        content: tensors and plain values, among them ``step`` and ``recipe``.
+        path: always the newest state.
+        keep: so many are kept; the older ones as ``states/step-N.pt`` beside it.
 
     Raises:
         OutputError: the file cannot be written (the former one stays).
     """
-    content = {
-        "network": state.network.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "average": state.average.network.state_dict(),
-        "step": state.step,
-        "recipe": recipe,
-    }
-    _replace(lambda temporary: torch.save(content, temporary), path)
+    replace_file(lambda temporary: torch.save(dict(content), temporary), path)
+    if keep < 2:
+        return
+    older = path.parent / "states"
+    named = older / f"step-{content['step']:08d}.pt"
+    replace_file(lambda temporary: _second_name(path, temporary), named)
+    for old in sorted(older.glob("step-*.pt"))[:-keep]:
+        old.unlink()
 
 
-def load_state(state: State, path: Path, *, recipe: str) -> None:
-    """Continue from ``path``: everything in ``state`` becomes what it was.
+def _second_name(path: Path, other: Path) -> None:
+    try:
+        os.link(path, other)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, other)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What ``save_state`` wrote.
 
     Raises:
-        InputError: the file is damaged or belongs to a run of other settings.
+        InputError: the file is damaged, or is something else.
     """
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
-        if content["recipe"] != recipe:
-            raise InputError(
-                f"{path} belongs to a run with other settings. Choose another folder, or remove it to start anew"
-            )
-        state.network.load_state_dict(content["network"])
-        state.optimizer.load_state_dict(content["optimizer"])
-        state.average.network.load_state_dict(content["average"])
-        state.step = int(content["step"])
-    except InputError:
-        raise
+        int(content["step"]), str(content["recipe"])
     except Exception as error:  # torch, zip and pickle each have their own errors for a damaged file
         raise InputError(f"{path} is not a training state that can be continued: {error}") from error
+    return dict(content)
 
 
 def save_weights(
-    network: nn.Module, path: Path, *, architecture: str, arguments: dict[str, Any], card: dict[str, Any]
+    network: nn.Module,
+    path: Path,
+    *,
+    architecture: str,
+    arguments: dict[str, Any],
+    card: dict[str, Any],
+    dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write the network as float16 safetensors with its architecture, arguments and card in the metadata.
+    """Write the network as safetensors with its architecture, arguments and card in the metadata.
+
+    Args:
+        dtype: of the stored numbers; float16 halves the file.
 
     Raises:
         OutputError: the file cannot be written.
     """
     tensors: dict[str, Tensor] = {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
+        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous().cpu()
         for name, tensor in network.state_dict().items()
     }
     metadata = {
@@ -131,4 +139,4 @@ def save_weights(
         "arguments": json.dumps(arguments, sort_keys=True),
         "card": json.dumps(card, sort_keys=True),
     }
-    _replace(lambda temporary: save_file(tensors, temporary, metadata=metadata), path)
+    replace_file(lambda temporary: save_file(tensors, temporary, metadata=metadata), path)
