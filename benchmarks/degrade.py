@@ -1,6 +1,6 @@
 """Second-order degradation of 256x256 crops: ours against the published steps, one picture after the other, on the CPU.
 
-``python benchmarks/degrade.py [--pictures 24] [--rounds 5] [--threads N] [--json FILE]`` carries the same drawn
+``python benchmarks/degrade.py [--pictures 24] [--rounds 5] [--threads 1] [--json FILE]`` carries the same drawn
 parameters out both ways, alternating, and prints pictures a second and the median of the ratios of neighbouring runs.
 Two rows: the degradation alone, and with the sharpening of the ground truth that comes before it when training.
 
@@ -182,11 +182,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(arguments.threads)
     with torch.inference_mode():
         rows = [
             measure("degradation", arguments.pictures, arguments.rounds, sharpen=False),
