@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from finesight.data.batch import Batch
+from finesight.models.inpainting.completion import Completion
 from finesight.models.prior.dic import Dic
 from finesight.models.prior.ttsr import Ttsr, search_textures
 from finesight.nn.resample import bicubic
@@ -68,6 +69,10 @@ def _textures(network: Ttsr, batch: Batch, needs: frozenset[str]) -> Answer:
     return Answer((picture,), others)
 
 
+def _holes(network: Completion, batch: Batch, needs: frozenset[str]) -> Answer:  # noqa: ARG001
+    return Answer(network.predictions(*batch.inputs))
+
+
 CALLS: dict[type[nn.Module], Call] = {Dic: _faces, Ttsr: _textures}
 """The networks that are called in another way than ``network(*batch.inputs)`` while they learn."""
 
@@ -83,6 +88,7 @@ def answer(
     """
     traits: Any = getattr(network, "traits", None)
     called = _query if traits is not None and traits.kind == "query" else CALLS.get(type(network), _forward)
+    called = _holes if isinstance(network, Completion) else called
     found = called(network, batch, needs)
     if "average" not in needs or average is None:
         return found

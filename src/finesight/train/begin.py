@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from finesight.errors import Error, InputError, SettingError
+from finesight.models.table import NETWORKS
 from finesight.nn.traits import Traits
 from finesight.progress import Cancel, Progress
 from finesight.train.cost import describe, multiply_adds
@@ -24,7 +25,7 @@ from finesight.train.start import formatted, fresh, start_from
 from finesight.train.state import Average, read_state, write_text
 from finesight.train.validation import find_metric
 
-__all__ = ["finish", "resolved", "session"]
+__all__ = ["fine_tuning", "finish", "resolved", "session"]
 
 FREE = frozenset({"workers", "validate_every", "log_every", "save_every", "keep", "stored", "validation"})
 """Settings that may differ when a run goes on: they do not decide what it learns."""
@@ -78,12 +79,27 @@ def resolved(recipe: Recipe) -> Recipe:
         raise SettingError("network: name an architecture, or the weights to start from")
     path = Path(network.start_from).expanduser()
     card = load(path if path.exists() else network.start_from).card
+    if card.architecture not in NETWORKS:
+        raise SettingError(f"{network.start_from} is a network of another project; only our own can be trained")
     found = NetworkSettings(
         architecture=card.architecture,
         arguments={**card.arguments, **network.arguments},
         start_from=network.start_from,
     )
     return recipe.model_copy(update={"network": found})
+
+
+def fine_tuning(recipe: Recipe, weights: str) -> Recipe:
+    """The recipe on other weights: where these are of another network than the recipe's, that network is trained.
+
+    Raises:
+        ModelError: the weights cannot be read, or must be fetched first.
+        SettingError: the network of the weights is not one that finesight could build.
+    """
+    other = resolved(recipe.model_copy(update={"network": NetworkSettings(start_from=weights)})).network
+    if other.architecture == recipe.network.architecture:
+        return recipe.model_copy(update={"network": recipe.network.model_copy(update={"start_from": weights})})
+    return recipe.model_copy(update={"network": other})
 
 
 def _device(name: str) -> torch.device:

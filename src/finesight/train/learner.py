@@ -136,6 +136,7 @@ class Learner:
         finite = math.isfinite(self.norm)
         if finite:
             self.optimizer.step()
+        self._agree()
         if self.precision != "float16":
             return finite
         self.calm = self.calm + 1 if finite else 0
@@ -145,6 +146,14 @@ class Learner:
         elif self.calm >= _CALM:
             self.scale, self.calm = self.scale * 2, 0
         return finite or searching
+
+    def _agree(self) -> None:
+        """Statistics that every process has gathered from its own samples (batch norm) become their mean."""
+        if self.processes.count > 1:
+            gathered = [one for one in self.network.buffers() if one.is_floating_point()]
+            self.processes.add(gathered)
+            for one in gathered:
+                one.div_(self.processes.count)
 
     def state(self) -> dict[str, Any]:
         """Everything to go on from."""
