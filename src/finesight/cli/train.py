@@ -28,6 +28,12 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as optimizer.learning_rate=1e-4."),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="WEIGHTS", help="Fine-tune these weights: a name of the catalog, or a file that loads."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.")] = "auto",
     show: Annotated[bool, typer.Option("--print", help="Print the checked recipe as JSON and stop.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of recipes and stop.")] = False,
@@ -40,7 +46,8 @@ def train(
 ) -> int:
     """Train a network, or go on with a run that was stopped.
 
-    Ctrl-C saves the state and stops; the same command goes on where it was.
+    Ctrl-C saves the state and stops; the same command goes on where it was. Under torchrun all processes share the
+    work.
     """
     from finesight.train.recipe import Recipe, read_recipe
 
@@ -52,11 +59,15 @@ def train(
     if recipe is None:
         raise SettingError(f"Give a recipe: a file, or one of {', '.join(shipped_recipes())}.")
     checked = read_recipe(find_recipe(recipe), settings or ())
+    if start is not None:
+        from finesight.train.begin import fine_tuning
+
+        checked = fine_tuning(checked, start)
     if show:
         typer.echo(checked.model_dump_json(indent=2))
         return 0
     from finesight.run.devices import find_device
-    from finesight.train.regression import train as run_training
+    from finesight.train.loops import loop_for
 
     computing = str(find_device(device))
     where = folder or Path("runs") / checked.name
@@ -71,8 +82,14 @@ def train(
 
         console.detail(f"{checked.name}: {checked.steps} steps in {where} (Ctrl-C saves and stops)")
         try:
-            weights = run_training(
-                checked, where, device=computing, stop_after=stop_after, progress=progress, cancel=stop
+            weights = loop_for(checked)(
+                checked,
+                where,
+                device=computing,
+                stop_after=stop_after,
+                progress=progress,
+                note=console.note,
+                cancel=stop,
             )
         except CancelledError:
             console.error(f"finesight: Stopped, the state is saved in {where}. The same command goes on.")

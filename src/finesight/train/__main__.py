@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 from finesight.errors import Error
+from finesight.train.begin import fine_tuning
+from finesight.train.loops import loop_for
 from finesight.train.recipe import read_recipe
-from finesight.train.regression import train
 
 
 def main() -> int:
@@ -18,6 +19,7 @@ def main() -> int:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--from", dest="start", default=None, metavar="WEIGHTS")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--stop-after", type=int, default=None, metavar="STEPS")
     arguments = parser.parse_args()
@@ -27,9 +29,22 @@ def main() -> int:
         sys.stdout.write(f"{done}/{total}  {note}  {time.monotonic() - started:.0f} s\n")
         sys.stdout.flush()
 
+    def note(text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
     try:
         recipe = read_recipe(arguments.recipe, arguments.settings)
-        train(recipe, arguments.folder, device=arguments.device, stop_after=arguments.stop_after, progress=report)
+        if arguments.start is not None:
+            recipe = fine_tuning(recipe, arguments.start)
+        loop_for(recipe)(
+            recipe,
+            arguments.folder,
+            device=arguments.device,
+            stop_after=arguments.stop_after,
+            progress=report,
+            note=note,
+        )
     except Error as error:
         sys.stderr.write(f"{error}\n")
         return 2
