@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from finesight.errors import InputError
+from finesight.run.particular import enlarge_alpha
 from finesight.run.pixels import Pixels
 
 __all__ = ["AnyFrame", "check_pixels", "pixels_of", "with_pixels"]
@@ -48,7 +49,10 @@ def check_pixels(pixels: Pixels, index: int, like: Pixels | None) -> None:
 
 
 def with_pixels(frame: AnyFrame, pixels: Pixels, **changes: Any) -> AnyFrame:
-    """The same kind of frame with other pixels (and other fields, where it has any)."""
+    """The same kind of frame with other pixels (and other fields, where it has any); alpha is brought to their size."""
     if isinstance(frame, np.ndarray):
         return pixels
+    alpha = getattr(frame, "alpha", None)
+    if alpha is not None and alpha.shape != pixels.shape[:2]:
+        changes["alpha"] = enlarge_alpha(alpha, (pixels.shape[0], pixels.shape[1]))
     return dataclasses.replace(frame, pixels=pixels, **changes)

@@ -6,18 +6,20 @@ import itertools
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 
-from finesight.errors import ModelError, SettingError
+from finesight.errors import SettingError
 from finesight.progress import Cancel, Progress, silent
 from finesight.run.choose import DEFAULT_SCALE
-from finesight.run.clips.cuts import CUT_THRESHOLD, CutDetector
+from finesight.run.clips.cuts import CutDetector
 from finesight.run.clips.frames import AnyFrame, check_pixels, pixels_of, with_pixels
+from finesight.run.clips.models import check_enlarges, check_restores, loaded
 from finesight.run.clips.parking import Parking
 from finesight.run.clips.pictures import PictureWorker
+from finesight.run.clips.pieces import ClipReport, ClipSettings, Piece
 from finesight.run.clips.prepare import ReadyClip, bytes_for_pixel, make_ready
 from finesight.run.clips.recurrent import RecurrentWorker
 from finesight.run.clips.segments import Part, Worker, run_segments
@@ -25,75 +27,16 @@ from finesight.run.clips.space import PROBE_FRAMES, Space, plan_space
 from finesight.run.clips.stream import Stream
 from finesight.run.clips.windows import WindowWorker, border_of
 from finesight.run.devices import find_device
-from finesight.run.engines import Engine, Precision
 from finesight.run.memory import available, parse_bytes, resident
 from finesight.run.pixels import Pixels
 from finesight.run.upscaler import Upscaler
 from finesight.run.work import Networks, Settings, Work
 from finesight.zoo.model import Model
 
-__all__ = ["OVERLAP", "SEGMENT", "ClipReport", "ClipRunner", "ClipSettings", "enlarge_frames", "restore_frames"]
-
-OVERLAP = 8
-"""Frames on both sides of a segment over which a recurrent network's state forgets that it began there.
-
-With the test's deterministic weights a quarter of it stays within half a grey level (RMS) of the whole clip
-(``tests/run/clips/test_recurrent.py``); trained networks remember longer, so it is four times that. What every
-join costs is measured and reported, and a note says so where it is more than half a grey level."""
-
-SEGMENT = 48
-"""Frames of a segment: its overlaps cost a third more propagation; flows, first features and decoding cost no more."""
+__all__ = ["ClipRunner", "enlarge_frames", "restore_frames"]
 
 _LARGEST_JOIN = 0.5
 _SHARE = 0.5  # of the memory that is free: for features that wait; the rest is for computing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipSettings:
-    """What holds for a whole clip.
-
-    Args:
-        devices: names (``cpu``, ``cuda:0``); several share the clip by segments.
-        memory: peak resident memory of the process (CPU) or of each device; default: three quarters of what is free.
-        precision, engine: as for pictures; networks for clips are computed by torch.
-        segment, overlap: frames; only recurrent networks look at the overlap.
-        exact: a recurrent network walks over each shot as a whole; its features wait on disk where memory ends.
-        cut: threshold of the detector of cuts, ``None`` for a clip of one shot.
-        tile: most pixels on a side of a tile, for experiments.
-        self_ensemble: for networks for pictures, the mean of eight turns.
-    """
-
-    devices: tuple[str, ...] = ("auto",)
-    memory: str | int | None = None
-    precision: Precision = "auto"
-    engine: Engine = "auto"
-    segment: int = SEGMENT
-    overlap: int = OVERLAP
-    exact: bool = False
-    cut: float | None = CUT_THRESHOLD
-    tile: int | None = None
-    self_ensemble: bool = False
-
-
-@dataclass(slots=True)
-class ClipReport:
-    """How a clip was computed; filled while it is. ``joins`` are differences in grey levels (RMS)."""
-
-    models: tuple[str, ...] = ()
-    weights: str = ""
-    device: str = ""
-    precision: str = ""
-    engine: str = "torch"
-    why: str = ""
-    frames: int = 0
-    shots: int = 0
-    segments: int = 0
-    joins: list[float] = field(default_factory=list)
-    tile: tuple[int, int] = (0, 0)
-    tiles: int = 1
-    overlap: int = 0
-    difference: float | None = None
-    notes: list[str] = field(default_factory=list)
 
 
 class ClipRunner:
@@ -126,7 +69,10 @@ class ClipRunner:
             parse_bytes(self.settings.memory)
         if self.settings.segment < 1 or self.settings.overlap < 0:
             raise SettingError("Segments need at least 1 frame and an overlap of at least 0 frames.")
-        _check_task(model, restore)
+        if restore:
+            check_restores(model)
+        elif model is not None:
+            check_enlarges(model)
         own = 1 if restore else DEFAULT_SCALE if model is None else float(model.traits.scale or DEFAULT_SCALE)
         self.scale = own if scale is None else scale
         if model is not None and model.traits.kind in ("window", "recurrent") and self.scale != own:
@@ -136,38 +82,34 @@ class ClipRunner:
         self._held: dict[int, int] = {}
 
     def parts(
-        self,
-        frames: Iterable[AnyFrame],
-        *,
-        first: int = 0,
-        shot: int | None = None,
-        start: int | None = None,
-        emitted: int | None = None,
-        cancel: Cancel | None = None,
+        self, frames: Iterable[AnyFrame], resume: dict[str, Any] | None = None, cancel: Cancel | None = None
     ) -> Iterator[tuple[Part, Stream]]:
         """Finished parts of the clip, in order; each must be taken whole before the next.
 
         Args:
-            first: number of the first of ``frames``, where an earlier run did what lies before.
-            shot, start, emitted: where its shot began, the next segment begins, and the next frame to be given.
+            frames: all of them; or from number ``resume["read"]`` on.
+            resume: what the last piece of an earlier run said.
         """
         source = iter(frames)
-        head = list(itertools.islice(source, PROBE_FRAMES if first == 0 else 0))
-        if first == 0 and not head:
+        head = list(itertools.islice(source, PROBE_FRAMES))
+        if not head:
             return
         if not self.workers:
             self.prepare([pixels_of(frame) for frame in head])
-        cuts = None if self.settings.cut is None else CutDetector(self.settings.cut)
-        stream = Stream(itertools.chain(head, source), cuts=cuts, first=first, shot=shot)
+        given = resume or {}
+        start = int(given.get("start", 0))
+        self._held.update({int(shot): passes for shot, passes in given.get("passes", {}).items()})
+        cut = self.settings.cut
+        stream = Stream(
+            itertools.chain(head, source),
+            cuts=None if cut is None else CutDetector(cut),
+            first=int(given.get("read", 0)),
+            shot=given.get("shot"),
+            settled=start,
+        )
         shots = set()
-        for part in run_segments(
-            stream,
-            self.workers,
-            self._length(),
-            start=first if start is None else start,
-            emitted=emitted,
-            cancel=cancel,
-        ):
+        emitted = given.get("emitted")
+        for part in run_segments(stream, self.workers, self._length(), start=start, emitted=emitted, cancel=cancel):
             yield part, stream
             shots.add(part.segment.shot)
             self.report.frames += part.stop - part.first
@@ -176,6 +118,26 @@ class ClipRunner:
             if part.join is not None and part.join.difference is not None:
                 self.report.joins.append(part.join.difference)
         self._note_joins()
+
+    def pieces(
+        self, frames: Iterable[AnyFrame], resume: dict[str, Any] | None = None, cancel: Cancel | None = None
+    ) -> Iterator[Piece]:
+        """The same as finished frames in pieces that can be committed one by one."""
+        for part, stream in self.parts(frames, resume, cancel):
+            finished = (
+                with_pixels(stream.frame(index), picture)
+                for index, picture in enumerate(part.pictures, start=part.first)
+            )
+            yield Piece(finished, partial(self._resume, part))
+
+    def _resume(self, part: Part) -> dict[str, Any] | None:
+        """How to go on behind a part."""
+        segment = part.following
+        if segment is None:
+            return None
+        read = max(0, self.workers[0].begins(segment) - 2)  # the detector of cuts compares three frames
+        held = {str(shot): passes for shot, passes in self._held.items() if shot == segment.shot}
+        return {"start": segment.start, "shot": segment.shot, "emitted": part.stop, "read": read, "passes": held}
 
     def _length(self) -> int:
         recurrent = self.model is not None and self.model.traits.kind == "recurrent"
@@ -234,7 +196,10 @@ class ClipRunner:
             sample = [*sample, *sample][: traits.frames]
         ready = make_ready(model, device, sample, self.settings.precision)
         space, free = self._space(ready, model, sample)
-        self._describe(model, ready, space)
+        self.report.models = (model.card.name,)
+        self.report.describe(ready, space, ", ".join(map(str, self.devices)))
+        if self.settings.engine not in ("auto", "torch"):
+            self.report.note(f"{model.card.name} computes with torch, not with {self.settings.engine}")
         if traits.kind == "window":
             return WindowWorker(ready, traits.frames, space, border_of(model.network))
         limit = None if device.type == "mps" else int(_SHARE * free)
@@ -255,59 +220,21 @@ class ClipRunner:
         with torch.inference_mode():
             return plan_space(ready, model.traits, frames, most, tile=self.settings.tile), max(free, 0)
 
-    def _describe(self, model: Model, ready: ReadyClip, space: Space) -> None:
-        report = self.report
-        report.models, report.device = (model.card.name,), ", ".join(str(device) for device in self.devices)
-        report.precision, report.why = ready.precision, ready.why
-        report.tile, report.tiles = space.plan.tile, len(space.plan)
-        report.overlap, report.difference = space.plan.margin, space.difference
-        if space.note and space.note not in report.notes:
-            report.notes.append(space.note)
-        if self.settings.engine not in ("auto", "torch"):
-            note = f"{model.card.name} computes with torch, not with {self.settings.engine}"
-            report.notes = list(dict.fromkeys([*report.notes, note]))
-
     def _note_joins(self) -> None:
         worst = max(self.report.joins, default=0.0)
         if worst > _LARGEST_JOIN:
-            self.report.notes.append(
+            self.report.note(
                 f"segments of {self.settings.segment} frames differ by up to {worst:.2f} grey levels where they are "
                 f"joined; a larger overlap than {self.settings.overlap} frames, or exact, brings them together"
             )
 
 
-def _check_task(model: Model | None, restore: bool) -> None:
-    if model is None:
-        if restore:
-            raise SettingError("Restoring needs a model. See: finesight models list --task restoration")
-        return
-    traits, name = model.traits, model.card.name
-    if traits.task == "interpolation":
-        raise ModelError(f"{name} makes frames between frames. Use: finesight interpolate")
-    if traits.task not in ("super-resolution", "restoration"):
-        raise ModelError(f"{name} is for {traits.task}; a network for super-resolution or restoration is wanted.")
-    if restore and traits.scale != 1:
-        raise ModelError(f"{name} enlarges by {traits.scale}; to keep the size a network of scale 1 is wanted.")
-    if not restore and traits.scale == 1:
-        raise ModelError(f"{name} keeps the size of frames. Use: finesight restore")
-    if len(traits.inputs) > 1:
-        raise ModelError(f"{name} wants {', '.join(port.name for port in traits.inputs)}, which a clip does not have.")
-
-
-def _loaded(model: Model | str | os.PathLike[str] | None) -> Model | None:
-    if model is None or isinstance(model, Model):
-        return model
-    from finesight.zoo import load
-
-    return load(os.fspath(model))
-
-
 def _run(frames: Iterable[AnyFrame], runner: ClipRunner, progress: Progress, cancel: Cancel | None) -> Iterator[Any]:
     done = 0
     total = len(frames) if isinstance(frames, Sequence) else 0
-    for part, stream in runner.parts(frames, cancel=cancel):
-        for index, picture in enumerate(part.pictures, start=part.first):
-            yield with_pixels(stream.frame(index), picture)
+    for piece in runner.pieces(frames, cancel=cancel):
+        for frame in piece.frames:
+            yield frame
             done += 1
             progress(done, total, "frames")
             if cancel is not None:
@@ -345,7 +272,7 @@ def enlarge_frames(
         InputError: frames of changing size, or no colour pictures.
         ModelError, SettingError, MemoryLimitError, CancelledError
     """
-    runner = ClipRunner(_loaded(model), scale=scale, settings=settings)
+    runner = ClipRunner(loaded(model), scale=scale, settings=settings)
     return _run(frames, runner, progress, cancel)
 
 
@@ -358,5 +285,5 @@ def restore_frames(
     cancel: Cancel | None = None,
 ) -> Iterator[Any]:
     """Restore a clip at its own size with a network of scale 1; otherwise as ``enlarge_frames``."""
-    runner = ClipRunner(_loaded(model), restore=True, settings=settings)
+    runner = ClipRunner(loaded(model), restore=True, settings=settings)
     return _run(frames, runner, progress, cancel)

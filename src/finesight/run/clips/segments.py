@@ -80,6 +80,7 @@ class Part:
     pictures: Iterator[Pixels]
     join: Join | None  # with the part before
     segment: Segment
+    following: Segment | None  # what the work goes on with
 
 
 def segments(stream: Stream, length: int, context: int, start: int = 0) -> Iterator[Segment]:
@@ -125,35 +126,45 @@ def run_segments(
     while round_ := _next(coming, stream, len(workers)):
         if cancel is not None:
             cancel.check()
-        ready: list[tuple[Walk, int, int, Join | None]] = []
+        ready: list[_Task] = []
         for walk in _walk_all(stream, workers, round_):
             if before is not None:
                 join = _join(before, walk)
-                ready.append((before, first, join.index, entry))
+                ready.append(_Task(before, first, join.index, entry, walk.segment))
                 first, entry = join.index, join
             before = walk
         yield from _parts(ready, parallel=len(workers) > 1)
         assert before is not None
         stream.release(min(first, workers[0].begins(before.segment)))
     if before is not None:
-        yield from _parts([(before, first, before.segment.stop, entry)], parallel=False)
+        yield from _parts([_Task(before, first, before.segment.stop, entry, None)], parallel=False)
 
 
-def _parts(ready: Sequence[tuple[Walk, int, int, Join | None]], *, parallel: bool) -> Iterator[Part]:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """Frames ``first`` to ``stop`` - 1 are to be made of a walk."""
+
+    walk: Walk
+    first: int
+    stop: int
+    join: Join | None
+    following: Segment | None
+
+
+def _parts(ready: Sequence[_Task], *, parallel: bool) -> Iterator[Part]:
     """Finished parts; with several devices all of a round are computed at the same time."""
 
-    def pictures(task: tuple[Walk, int, int, Join | None]) -> Iterator[Pixels]:
-        walk, first, stop, _ = task
-        return (walk.picture(index) for index in range(first, stop))
+    def pictures(task: _Task) -> Iterator[Pixels]:
+        return (task.walk.picture(index) for index in range(task.first, task.stop))
 
     if parallel and len(ready) > 1:
         with ThreadPoolExecutor(len(ready)) as pool:
             done = [iter(found) for found in pool.map(lambda task: list(pictures(task)), ready)]
     else:
         done = [pictures(task) for task in ready]
-    for (walk, first, stop, join), found in zip(ready, done, strict=True):
-        yield Part(first, stop, found, join, walk.segment)
-        walk.close()
+    for task, found in zip(ready, done, strict=True):
+        yield Part(task.first, task.stop, found, task.join, task.walk.segment, task.following)
+        task.walk.close()
 
 
 def _next(coming: Iterator[Segment], stream: Stream, count: int) -> list[Segment]:

@@ -19,16 +19,24 @@ class Stream:
         cuts: finds where shots begin; ``None``: the clip is one shot.
         first: number of the first frame that ``source`` gives.
         shot: number of the first frame of its shot, where the source begins inside one.
+        settled: up to this frame nothing more is found out about shots: an earlier run did.
     """
 
     def __init__(
-        self, source: Iterable[AnyFrame], *, cuts: CutDetector | None = None, first: int = 0, shot: int | None = None
+        self,
+        source: Iterable[AnyFrame],
+        *,
+        cuts: CutDetector | None = None,
+        first: int = 0,
+        shot: int | None = None,
+        settled: int = 0,
     ) -> None:
         self._source: Iterator[AnyFrame] = iter(source)
         self._cuts = cuts
         self._kept: dict[int, AnyFrame] = {}
         self._last: Pixels | None = None
         self._starts = [first if shot is None else shot]
+        self._settled = max(first, settled)
         self.first = first
         self.read = first
         self.ended = False
@@ -46,7 +54,7 @@ class Stream:
             return
         pixels = pixels_of(frame)
         check_pixels(pixels, self.read, self._last)
-        if self._cuts is not None and self._cuts.is_cut(pixels) and self.read > self.first:
+        if self._cuts is not None and self._cuts.is_cut(pixels) and self.read > self._settled:
             self._starts.append(self.read)
         self._kept[self.read] = frame
         self._last = pixels

@@ -1,0 +1,53 @@
+"""A long clip takes no more memory than a short one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+CODE = """
+import resource, sys
+import numpy as np
+from finesight.run.clips import ClipSettings, enlarge_frames, interpolate_frames
+from tests.run.clips.material import clip_network, moving_clip
+name, count = sys.argv[1], int(sys.argv[2])
+arguments = {"basicvsr": {"width": 4, "blocks": 1}, "collapsible": {"width": 4, "depth": 1, "expansion": 0, "scale": 2}}
+settings = ClipSettings(precision="float32", engine="torch", segment=16, overlap=4, memory="4GB")
+loop = moving_clip(10, 64, 64)
+source = (np.roll(loop[i % 10], i // 10, axis=1) for i in range(count))  # never all of them at once
+run = interpolate_frames if name == "cain" else enlarge_frames
+model = clip_network(name, **arguments.get(name, {"groups": 1, "blocks": 1, "depth": 2, "padding": 2}))
+more = {"factor": 2} if name == "cain" else {}
+done = sum(1 for _ in run(source, model, settings=settings, **more))
+print(done, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak(name: str, count: int) -> tuple[int, int]:
+    """Frames that came out, and the largest resident memory in kB."""
+    ran = subprocess.run(
+        [sys.executable, "-c", CODE, name, str(count)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    done, kilobytes = ran.stdout.split()
+    return int(done), int(kilobytes)
+
+
+@pytest.mark.parametrize("name", ["basicvsr", "cain", "collapsible"])
+def test_a_thousand_frames_take_as_much_memory_as_a_hundred(name: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        (few, small), (many, large) = pool.map(peak, [name] * 2, [100, 1000])
+    assert (few, many) == ((199, 1999) if name == "cain" else (100, 1000))
+    assert large <= 1.1 * small
