@@ -34,10 +34,21 @@ def plain_resize(image: np.ndarray, scale: float) -> np.ndarray:
     return image
 
 
+def plain_features(network: Lpips, image: Tensor) -> list[Tensor]:
+    """As the lpips package does it: features of both pictures anew, the root of a sum of squares, then a division."""
+    x = (2 * image - 1 - network.image_shift) / network.image_scale
+    found = network.trunk(x).values()
+    return [part / (torch.sqrt(torch.sum(part**2, dim=1, keepdim=True)) + 1e-10) for part in found]
+
+
 def plain_lpips(network: Lpips, first: Tensor, second: Tensor) -> Tensor:
-    layers = network.layers(network.features(first), network.features(second))
+    assert network.heads is not None
     size = (first.shape[-2], first.shape[-1])
-    return torch.stack([F.interpolate(x, size, mode="bilinear") for x in layers]).sum(0)[0, 0]
+    total = torch.zeros(1, 1, *size)
+    pairs = zip(network.heads, plain_features(network, first), plain_features(network, second), strict=True)
+    for head, one, other in pairs:
+        total = total + F.interpolate(head((one - other) ** 2), size, mode="bilinear", align_corners=False)
+    return total[0, 0]
 
 
 @torch.no_grad()

@@ -13,7 +13,15 @@ from torch import Tensor
 from finesight.metrics.filtering import correlate_columns, correlate_rows
 from finesight.metrics.inputs import check_pair, double
 
-__all__ = ["alpha_mse", "connectivity_error", "gradient_error", "largest_component", "sad"]
+__all__ = [
+    "alpha_mse",
+    "connectivity_error",
+    "gaussian_slope",
+    "gradient_error",
+    "gradient_length",
+    "largest_component",
+    "sad",
+]
 
 STEP = 0.1  # between the thresholds of connectivity
 
@@ -63,19 +71,38 @@ def gradient_error(restored: Tensor, truth: Tensor, unknown: Tensor, *, sigma: f
     return ((lengths[0] - lengths[1]).square() * unknown).sum(dim=(1, 2, 3)) / 1000
 
 
+def gaussian_slope(sigma: float = 1.4, *, epsilon: float = 0.01) -> tuple[Tensor, Tensor]:
+    """The normal curve and its slope as taps whose outer product has Frobenius norm 1, float64, of odd equal length.
+
+    The filter along x is ``outer(normal, slope)``, the one along y its transpose.
+
+    Args:
+        sigma: deviation in pixels.
+        epsilon: where the curve may end.
+    """
+    half = math.ceil(sigma * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * sigma * epsilon)))
+    places = torch.arange(-half, half + 1, dtype=torch.float64)
+    normal = (-places.square() / (2 * sigma**2)).exp() / (sigma * math.sqrt(2 * math.pi))
+    slope = -places * normal / sigma**2
+    return normal, slope / torch.outer(normal, slope).square().sum().sqrt()
+
+
+def gradient_length(image: Tensor, *, sigma: float = 1.4) -> Tensor:
+    """Length of the gradient of a blurred image, borders repeated: ``(N, C, H, W)`` to the same in float64."""
+    image = double(image)
+    normal, slope = (taps.to(image.device) for taps in gaussian_slope(sigma))
+    half = len(normal) // 2
+    padded = F.pad(image, (half, half, half, half), mode="replicate")
+    across = correlate_columns(correlate_rows(padded, slope), normal)
+    down = correlate_columns(correlate_rows(padded, normal), slope)
+    return (across.square() + down.square()).sqrt()
+
+
 def _gradient(image: Tensor, sigma: float) -> Tensor:
     image = double(image)
     low, high = image.amin(dim=(1, 2, 3), keepdim=True), image.amax(dim=(1, 2, 3), keepdim=True)
     stretched = torch.where(high > low, (image - low) / (high - low).clamp(min=1e-12), torch.zeros_like(image))
-    half = math.ceil(sigma * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * sigma * 0.01)))
-    places = torch.arange(-half, half + 1, dtype=image.dtype, device=image.device)
-    normal = (-places.square() / (2 * sigma**2)).exp() / (sigma * math.sqrt(2 * math.pi))
-    slope = -places * normal / sigma**2
-    size = torch.outer(normal, slope).square().sum().sqrt()
-    padded = F.pad(stretched, (half, half, half, half), mode="replicate")
-    across = correlate_columns(correlate_rows(padded, slope / size), normal)
-    down = correlate_columns(correlate_rows(padded, normal), slope / size)
-    return (across.square() + down.square()).sqrt()
+    return gradient_length(stretched, sigma=sigma)
 
 
 def connectivity_error(restored: Tensor, truth: Tensor, unknown: Tensor) -> Tensor:

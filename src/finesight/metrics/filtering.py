@@ -81,14 +81,19 @@ def half_size(image: Tensor) -> Tensor:
 def symmetric(image: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
     """Extend by mirroring with the edge pixel (MATLAB's ``symmetric``): left, right, top, bottom; any amount."""
     left, right, top, bottom = padding
-    height, width = image.shape[-2:]
-    rows, columns = _mirror(height, top, bottom, image.device), _mirror(width, left, right, image.device)
-    return image.index_select(-2, rows).index_select(-1, columns)
+    return _mirrored(_mirrored(image, -2, top, bottom), -1, left, right)
 
 
-def _mirror(length: int, before: int, after: int, device: torch.device) -> Tensor:
-    places = torch.arange(-before, length + after, device=device) % (2 * length)
-    return torch.where(places < length, places, 2 * length - 1 - places)
+def _mirrored(image: Tensor, axis: int, before: int, after: int) -> Tensor:
+    length = image.shape[axis]
+    if not (before or after):
+        return image
+    if max(before, after) <= length:  # the usual case, without a gather over the whole picture
+        first = image.narrow(axis, 0, before).flip(axis)
+        last = image.narrow(axis, length - after, after).flip(axis)
+        return torch.cat([first, image, last], dim=axis)
+    places = torch.arange(-before, length + after, device=image.device) % (2 * length)
+    return image.index_select(axis, torch.where(places < length, places, 2 * length - 1 - places))
 
 
 def _row_blocks(image: Tensor, band: Tensor, blocks: int, stride: int) -> Tensor:

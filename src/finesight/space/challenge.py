@@ -8,7 +8,7 @@ low-resolution picture (LR-PSNR). Features of the ground truth are computed once
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from finesight.degrade.resize import resize_8bit
+from finesight.degrade.resize import taps
 from finesight.errors import InputError, SettingError
+from finesight.metrics.filtering import symmetric
 from finesight.models.quality.lpips import Lpips
 
 __all__ = ["Curve", "PictureScore", "Rank", "rank", "score_curve", "score_picture"]
@@ -25,6 +26,7 @@ __all__ = ["Curve", "PictureScore", "Rank", "rank", "score_curve", "score_pictur
 MULTIPLE = 8  # ground truth is cut to multiples of this
 GOAL = 45.0  # dB of LR-PSNR above which all methods are equally consistent
 BOX = 16  # side of the window of the squared-error variant
+CACHED = 1 << 16  # feature values worked on at a time
 
 
 @dataclass(frozen=True)
@@ -91,21 +93,63 @@ def _check(scale: int) -> None:
         raise SettingError(f"the challenge has scales 4 and 8, got {scale}")
 
 
-def _distance_map(network: Lpips, sample: Tensor, features: list[Tensor]) -> Tensor:
+def _distance_map(network: Lpips, sample: Tensor, truth: Sequence[Tensor]) -> Tensor:
     """LPIPS of one sample (3, H, W) 8-bit at each pixel, (H, W) float32."""
-    layers = network.layers(_features(network, sample), features)
+    found = _trunk(network, sample)
+    heads = [None] * len(found) if network.heads is None else [head.weight for head in network.heads]
+    layers = [_layer(*layer) for layer in zip(found, truth, heads, strict=True)]  # type: ignore[arg-type]
     return network.enlarge(layers, (sample.shape[-2], sample.shape[-1]))[0, 0]
 
 
+def _layer(feature: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+    """Weighted squared difference of unit features, (1, 1, h, w), a few rows at a time: they stay in the cache."""
+    height, width = feature.shape[-2:]
+    own, others = (part.permute(0, 2, 3, 1).flatten(0, 2) for part in (feature, target))  # pixels channels
+    rows = max(1, CACHED // own.shape[1]) if own.device.type == "cpu" else len(own)
+    answer = own.new_empty(len(own))
+    for start in range(0, len(own), rows):
+        part = own[start : start + rows]
+        length = torch.linalg.vector_norm(part, dim=1, keepdim=True)
+        square = (part / (length + 1e-10)).sub_(others[start : start + rows]).square_()
+        answer[start : start + rows] = square.sum(1) if weights is None else square @ weights.flatten()
+    return answer.view(1, 1, height, width)
+
+
+def _trunk(network: Lpips, image: Tensor) -> list[Tensor]:
+    """Features of an 8-bit picture (3, H, W); channels last, which convolutions on CPUs and the norm like best."""
+    gain = 2 / (255 * network.image_scale)
+    shift = (1 + network.image_shift) / network.image_scale
+    batch = image[None].to(gain.dtype, memory_format=torch.channels_last)
+    return list(network.trunk(batch.mul_(gain).sub_(shift)).values())
+
+
 def _features(network: Lpips, image: Tensor) -> list[Tensor]:
-    """Unit features of an 8-bit picture (3, H, W); channels last, which convolutions on CPUs and the norm like best."""
-    device = next(network.parameters()).device
-    batch = image.to(device)[None].float() / 255
-    return network.features(batch.contiguous(memory_format=torch.channels_last))
+    """The same of length one over channels."""
+    return network.unit(_trunk(network, image))
 
 
 def _reduced(image: Tensor, scale: int) -> Tensor:
-    return resize_8bit(image, scale=1 / scale, rounding="half-even").double()
+    """The challenge's 8-bit reduction of (3, H, W), sides multiples of ``scale``: (3, H/scale, W/scale) float64.
+
+    The same as ``resize_8bit`` with ``half-even`` rounding, many times quicker: at a whole scale all output pixels have
+    the same taps, multiples of 2^-12 (x4) or 2^-16 (x8), whose sums float32 holds exactly at x4, float64 always.
+    """
+    _, weights = taps(16 * scale, 16, 1 / scale, "bicubic", antialias=True)
+    line = weights[1].tolist()
+    levels = image.to(torch.float32 if scale == 4 else torch.float64)
+    levels = _reduced_rows(levels, line, scale).transpose(1, 2).contiguous()
+    return _reduced_rows(levels, line, scale).transpose(1, 2).double()
+
+
+def _reduced_rows(levels: Tensor, line: Sequence[float], scale: int) -> Tensor:
+    """(3, H, W) -> (3, H/scale, W), rounded and clipped to 8-bit levels."""
+    count = levels.shape[1] // scale
+    edge = (len(line) - scale) // 2
+    padded = symmetric(levels, (0, 0, edge, edge))
+    total = levels.new_zeros(levels.shape[0], count, levels.shape[2])
+    for start, weight in enumerate(line):
+        total.add_(padded[:, start : start + (count - 1) * scale + 1 : scale], alpha=weight)
+    return total.round_().clamp_(0, 255)
 
 
 def _lr_psnr(sample: Tensor, low: Tensor, scale: int) -> float:
@@ -132,17 +176,18 @@ def score_picture(
     """
     _check(scale)
     height, width = _cut(truth)
-    truth = truth[:, :height, :width]
+    device = next(network.parameters()).device
+    truth = truth[:, :height, :width].to(device)
     features = _features(network, truth)
     low = _reduced(truth, scale)
     best: Tensor | None = None
     distances, consistencies = [], []
     for index, given in enumerate(samples):
-        sample = _sample(given, height, width, index)
+        sample = _sample(given, height, width, index).to(device)
         distance = _distance_map(network, sample, features)
-        distances.append(distance.double().mean())
+        distances.append(distance.mean(dtype=torch.float64))
         consistencies.append(_lr_psnr(sample, low, scale))
-        best = distance if best is None else torch.minimum(best, distance)
+        best = distance if best is None else torch.minimum(best, distance, out=best)
     if best is None:
         raise SettingError(f"there are no samples of {name or 'the picture'}")
     means = torch.stack(distances).cpu()
@@ -177,12 +222,13 @@ def score_curve(truth: Tensor, samples: Iterable[Tensor], network: Lpips | None 
             over 16x16 boxes that may hang over the border (outside nothing is wrong), as published.
     """
     height, width = _cut(truth)
-    truth = truth[:, :height, :width]
+    device = torch.device("cpu") if network is None else next(network.parameters()).device
+    truth = truth[:, :height, :width].to(device)
     features = [] if network is None else _features(network, truth)
     best: Tensor | None = None
     means, locals_ = [], []
     for index, given in enumerate(samples):
-        sample = _sample(given, height, width, index)
+        sample = _sample(given, height, width, index).to(device)
         found = _squared_error_map(sample, truth) if network is None else _distance_map(network, sample, features)
         best = found if best is None else torch.minimum(best, found)
         means.append(float(found.double().mean()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -95,14 +96,18 @@ class Lpips(nn.Module):
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Features of each layer, of length one over channels."""
+        return self.unit(self.trunk_features(image))
+
+    def trunk_features(self, image: Tensor) -> list[Tensor]:
+        """Features of each layer as the classifier gives them."""
         if image.shape[1] != 3:
             raise InputError(f"LPIPS compares RGB pictures (N, 3, H, W), got {tuple(image.shape)}.")
-        x = (2 * image - 1 - self.image_shift) / self.image_scale
-        answer = []
-        for feature in self.trunk(x).values():
-            length = torch.linalg.vector_norm(feature, dim=1, keepdim=True)
-            answer.append(feature / (length + 1e-10))
-        return answer
+        return list(self.trunk((2 * image - 1 - self.image_shift) / self.image_scale).values())
+
+    @staticmethod
+    def unit(features: Sequence[Tensor]) -> list[Tensor]:
+        """Each feature divided by its length over channels."""
+        return [part / (torch.linalg.vector_norm(part, dim=1, keepdim=True) + 1e-10) for part in features]
 
     def layers(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
         """Distances of each layer (N, 1, h, w) from two answers of ``features``; a batch of one meets any other."""
@@ -119,4 +124,4 @@ class Lpips(nn.Module):
             known = by_size.get(layer.shape[-2:])
             by_size[layer.shape[-2:]] = layer if known is None else known + layer
         parts = [F.interpolate(part, size, mode="bilinear", align_corners=False) for part in by_size.values()]
-        return torch.stack(parts).sum(0)
+        return functools.reduce(torch.add, parts)
