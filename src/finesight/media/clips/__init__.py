@@ -1,0 +1,23 @@
+"""Clips in and out: files with sound, folders of frames and numbered pictures; timestamps are data."""
+
+from __future__ import annotations
+
+from .kinds import is_clip
+from .overlap import overlapped
+from .reading import ClipReader, inspect_clip, parse_rate, read_clip
+from .types import Chapter, ClipInfo, Frame, StreamInfo
+from .writing import ClipWriter
+
+__all__ = [
+    "Chapter",
+    "ClipInfo",
+    "ClipReader",
+    "ClipWriter",
+    "Frame",
+    "StreamInfo",
+    "inspect_clip",
+    "is_clip",
+    "overlapped",
+    "parse_rate",
+    "read_clip",
+]

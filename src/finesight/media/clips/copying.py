@@ -1,0 +1,171 @@
+"""The other streams of a clip, copied packet by packet: sound, subtitles, attachments, covers, chapters, metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal
+
+from finesight.errors import InputError, OutputError
+from finesight.media.files import shown
+
+from .opening import is_cover, open_video, reason
+from .types import Chapter, ClipInfo, StreamInfo
+
+if TYPE_CHECKING:
+    import av
+    from av.container import OutputContainer
+
+__all__ = ["Copier", "Copying", "copied_metadata", "fitting_streams"]
+
+Copying = Literal["all", "possible", "none"]
+_OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "creation_time_unknown", "duration"}
+
+
+def copied_metadata(info: ClipInfo) -> dict[str, str]:
+    """The container's metadata but for what belongs to the old file itself."""
+    return {key: value for key, value in info.metadata if key.lower() not in _OF_THE_FILE}
+
+
+def fitting_streams(
+    info: ClipInfo, container: str, supported: set[str], copying: Copying, target: str
+) -> tuple[list[StreamInfo], list[str]]:
+    """The streams that are copied, and a sentence for each that is not.
+
+    Args:
+        info: of the source.
+        container: FFmpeg's name of the target's format.
+        supported: names of the codecs that it holds.
+        copying: "all" refuses what cannot be held, "possible" leaves it out and says so, "none" copies nothing.
+        target: for messages.
+
+    Raises:
+        OutputError: the target cannot hold a stream of sound, subtitles, pictures or attachments.
+    """
+    notes: list[str] = []
+    chosen: list[StreamInfo] = []
+    if copying == "none":
+        left = ", ".join(str(one) for one in info.copied_streams)
+        return [], [f"Not copied, as asked: {left}."] if left else []
+    for stream in info.copied_streams:
+        if not stream.known or stream.kind == "data":
+            notes.append(f"{str(stream).capitalize()} was left out: data of this kind cannot be copied.")
+        elif stream.codec in supported or (stream.kind == "attachment" and container == "matroska"):
+            chosen.append(stream)
+        elif copying == "possible":
+            notes.append(f"{str(stream).capitalize()} was left out: {shown(target)} cannot hold it.")
+        else:
+            raise OutputError(
+                f"{shown(target)} cannot hold {stream} of {shown(info.path)}. Write a .mkv, or leave out what does not "
+                "fit with --streams possible."
+            )
+    return chosen, notes
+
+
+class Copier:
+    """Copies packets of a source into an output that is being written, in step with its frames.
+
+    Args:
+        info: of the source.
+        streams: which of its streams.
+        output: not yet begun; gets one stream for each.
+        start: seconds after the source's begin from which packets are copied; all times move by as much.
+        end: likewise, or None.
+    """
+
+    def __init__(self, info: ClipInfo, *, start: Fraction | None, end: Fraction | None) -> None:
+        self.info = info
+        self._source = open_video(info.path)
+        self._low = None if start is None else info.begin + start
+        self._high = None if end is None else info.begin + end
+        self.shift = self._low or Fraction(0)
+        self._targets: dict[int, Any] = {}
+        self._packets: Iterator[av.Packet[Any]] = iter(())
+        self._held: av.Packet[Any] | None = None
+        self.counts: dict[int, int] = {}
+        self.reached = Fraction(0)
+
+    def add(self, stream: StreamInfo, output: OutputContainer) -> None:
+        """Give the output a stream like this one of the source."""
+        source: Any = self._source.streams[stream.index]
+        if stream.kind == "attachment":
+            name = source.metadata.get("filename", f"attachment {stream.index}")
+            added: Any = output.add_attachment(name, source.metadata.get("mimetype", ""), source.data)
+        else:
+            added = output.add_stream_from_template(source)
+            added.disposition = source.disposition
+            self._targets[stream.index] = added
+            self.counts[added.index] = 0
+            if source.time_base and not is_cover(source):
+                added.time_base = source.time_base
+        for key, value in source.metadata.items():
+            added.metadata[key] = value
+
+    def begin(self) -> None:
+        """All streams are added: start reading."""
+        wanted = [self._source.streams[index] for index in self._targets]
+        if wanted:
+            self._packets = self._read(wanted)
+            self._advance()
+
+    def _read(self, wanted: list[Any]) -> Iterator[av.Packet[Any]]:
+        import av
+
+        if self._low is not None and self._low > 1:
+            self._source.seek(int((self._low - 1) * 1_000_000), backward=True)
+        try:
+            for packet in self._source.demux(*wanted):
+                if packet.size or packet.dts is not None:
+                    yield packet
+        except (av.error.FFmpegError, OSError) as error:
+            raise InputError(
+                f"{shown(self.info.path)}: its other streams cannot be read to their end ({reason(error)})."
+            ) from error
+
+    def _advance(self) -> None:
+        self._held = next(self._packets, None)
+
+    def pump(self, output: OutputContainer, until: Fraction | None) -> None:
+        """Write the packets up to a time on the source's time line, or all that are left."""
+        while self._held is not None:
+            packet = self._held
+            base = Fraction(packet.time_base) if packet.time_base else Fraction(0)
+            stamp = packet.dts if packet.dts is not None else packet.pts
+            time = None if stamp is None else stamp * base
+            if until is not None and time is not None and time > until:
+                return
+            self._write(packet, output, base)
+            self._advance()
+
+    def _write(self, packet: av.Packet[Any], output: OutputContainer, base: Fraction) -> None:
+        target = self._targets[packet.stream.index]
+        cover = is_cover(packet.stream)
+        if not cover and packet.pts is not None:
+            time = packet.pts * base
+            if (self._low is not None and time < self._low) or (self._high is not None and time >= self._high):
+                return
+            ticks = round(self.shift / base) if base else 0
+            packet.pts -= ticks
+            if packet.dts is not None:
+                packet.dts -= ticks
+            self.reached = max(self.reached, (packet.pts + (packet.duration or 0)) * base)
+        packet.stream = target
+        output.mux_one(packet)
+        self.counts[target.index] += 1
+
+    def chapters(self) -> list[Chapter]:
+        """Those of the source that lie in the part, moved with it."""
+        low, high = self._low, self._high
+        kept = []
+        for one in self.info.chapters:
+            start, end = one.start, one.end
+            if (low is not None and end <= low) or (high is not None and start >= high):
+                continue
+            start = start if low is None else max(start, low)
+            end = end if high is None else min(end, high)
+            kept.append(Chapter(start - self.shift, end - self.shift, one.metadata))
+        return kept
+
+    def close(self) -> None:
+        """Let go of the source."""
+        self._source.close()
