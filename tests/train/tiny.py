@@ -12,14 +12,14 @@ from torch import Tensor
 from finesight.models.quality.vgg import Vgg
 from finesight.zoo.saving import save
 
-__all__ = ["content", "network_of", "random_vgg", "same"]
+__all__ = ["LEARNING", "content", "network_of", "random_vgg", "same", "weights_of"]
 
 
 def content(**changes: Any) -> dict[str, Any]:
     """A recipe that needs no data; a step takes some milliseconds."""
     return {
         "name": "tiny-x2",
-        "network": {"architecture": "srcnn", "arguments": {"channels": [3, 6, 4, 3], "scale": 2}},
+        "network": {"architecture": "srcnn", "arguments": {"channels": [3, 8, 8, 3], "scale": 2}},
         "data": {"kind": "drawn", "pictures": 6, "side": 48, "patch": 8, "batch": 4, "held_out": 3},
         "optimizer": {"learning_rate": 2e-3, "warmup": 2},
         "steps": 8,
@@ -27,6 +27,10 @@ def content(**changes: Any) -> dict[str, Any]:
         "save_every": 2,
         "log_every": 1,
     } | changes
+
+
+LEARNING = {"architecture": "collapsible", "arguments": {"width": 8, "depth": 1, "expansion": 8, "scale": 2}}
+"""A network that begins as bicubic enlargement and becomes better within some steps."""
 
 
 def network_of(folder: Path, part: str = "learner") -> dict[str, Tensor]:
@@ -54,4 +58,4 @@ def random_vgg(path: Path) -> Path:
         network = Vgg(19, layers=["conv2_2"])
         for tensor in network.parameters():
             torch.nn.init.normal_(tensor, std=tensor[0].numel() ** -0.5)
-    return save(path, network, architecture="vgg", arguments={"depth": 19})
+    return save(path, network, architecture="vgg", arguments={"depth": 19, "layers": ["conv2_2"]})
