@@ -14,7 +14,9 @@ from finesight.cli.data import data
 from finesight.cli.degrade import degrade
 from finesight.cli.doctor import doctor
 from finesight.cli.info import info
+from finesight.cli.inpaint import inpaint
 from finesight.cli.models import models
+from finesight.cli.plot import plot
 from finesight.cli.score import score
 from finesight.cli.space import space
 from finesight.cli.train import train
@@ -30,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(upscale)
+app.command()(inpaint)
 app.command()(info)
 app.command()(degrade)
 app.add_typer(models, name="models")
@@ -37,6 +40,7 @@ app.command()(score)
 app.add_typer(space, name="space")
 app.command()(doctor)
 app.command()(train)
+app.command()(plot)
 app.add_typer(data, name="data")
 
 
