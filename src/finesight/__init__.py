@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from finesight.media import read as read
     from finesight.media import write as write
     from finesight.run import upscale as upscale
+    from finesight.run.inpainting import inpaint as inpaint
     from finesight.zoo import Model as Model
     from finesight.zoo import load as load
 
@@ -23,13 +24,14 @@ _PUBLIC = {
     "Error": "finesight.errors",
     "Model": "finesight.zoo",
     "Picture": "finesight.media",
+    "inpaint": "finesight.run.inpainting",
     "load": "finesight.zoo",
     "read": "finesight.media",
     "upscale": "finesight.run",
     "write": "finesight.media",
 }
 
-__all__ = ["Error", "Model", "Picture", "__version__", "load", "read", "upscale", "write"]
+__all__ = ["Error", "Model", "Picture", "__version__", "inpaint", "load", "read", "upscale", "write"]
 
 
 def __getattr__(name: str) -> Any:

@@ -316,6 +316,9 @@ TINY: dict[str, Tiny] = {
         sizes=((32, 32),),
         prepare=_lively,
     ),
+    "rayfill": Tiny(
+        {"widths": (4, 6, 8), "dilations": (1, 2), "sweeps": 3, "reach": 3}, inputs=_with_hole, prepare=_lively
+    ),
     "pconv": Tiny({"levels": 3, "width": 4}, "pconv generator", inputs=_with_hole, prepare=_lively, exempt=_MASKED),
     "deepfillv2": Tiny(
         {"channel_factor": 0.125, "decoder_factor": 0.125, "chunk": 5000},

@@ -64,6 +64,7 @@ NETWORKS: dict[str, str] = {
     "deepfillv2-discriminator": "finesight.models.inpainting.deepfillv2:DeepFillV2Discriminator",
     "global-local": "finesight.models.inpainting.global_local:GlobalLocal",
     "global-local-discriminators": "finesight.models.inpainting.global_local:GlobalLocalDiscriminators",
+    "rayfill": "finesight.models.inpainting.rayfill:RayFill",
     "pconv": "finesight.models.inpainting.pconv:PConv",
     "dim": "finesight.models.matting.dim:Dim",
     "gca": "finesight.models.matting.gca:Gca",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from finesight.train.settings.inpainting import InpaintingSettings
 from finesight.train.settings.pack import DrawnSettings, PackSettings
 
 __all__ = ["DataSettings"]
@@ -16,7 +17,9 @@ def _kind(value: Any) -> str:
 
 
 DataSettings = Annotated[
-    Annotated[PackSettings, Tag("pack")] | Annotated[DrawnSettings, Tag("drawn")],
+    Annotated[PackSettings, Tag("pack")]
+    | Annotated[InpaintingSettings, Tag("inpainting")]
+    | Annotated[DrawnSettings, Tag("drawn")],
     Discriminator(_kind),
 ]
 """One line for each kind; see ``finesight.train.batch``."""

@@ -10,6 +10,13 @@ from torch import Tensor
 from finesight.losses import pixel
 from finesight.train.settings.face_losses import Identity, Landmarks
 from finesight.train.settings.feature_losses import Perceptual, Style
+from finesight.train.settings.inpainting_losses import (
+    Contrast,
+    HoleDecibels,
+    HoleGradient,
+    HoleL1,
+    HoleSmoothness,
+)
 from finesight.train.settings.loss_kind import LossKind, PixelLoss, Term
 from finesight.train.settings.texture_losses import Artifact, Texture
 
@@ -74,7 +81,12 @@ Loss = Annotated[
     | Texture
     | Artifact
     | Landmarks
-    | Identity,
+    | Identity
+    | HoleL1
+    | HoleDecibels
+    | HoleGradient
+    | HoleSmoothness
+    | Contrast,
     Field(discriminator="kind"),
 ]
 """One member for each kind; a kind of your own stands in a module of its own, made of ``loss_kind``."""
