@@ -14,6 +14,7 @@ LARGE = frozenset(
     {
         "matting/dim_stage1_amplified",
         "matting/dim_stage3",
+        "matting/fba",
         "matting/gca",
         "prior/glean_cat_16x",
         "sr/liif_rdn_x4",

@@ -81,6 +81,8 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
     ("srvgg-compact", {"scale": 2, "width": 8, "convolutions": 3}),
     ("stylegan2", {"size": 32, "style_channels": 16, "mapping_layers": 3, "most_channels": 8}),
     ("stylegan2-discriminator", {"size": 64, "channel_multiplier": 1, "most_channels": 512}),
+    ("trimap-unet", {"widths": (4, 6, 8, 8), "detail": 3}),
+    ("fba", {"width": 8, "blocks": (1, 2, 1, 1)}),
     ("unet-discriminator", {"width": 8}),
     ("vgg", {"depth": 16}),
     ("vgg", {"depth": 19}),

@@ -68,7 +68,9 @@ NETWORKS: dict[str, str] = {
     "pconv": "finesight.models.inpainting.pconv:PConv",
     "dim": "finesight.models.matting.dim:Dim",
     "gca": "finesight.models.matting.gca:Gca",
+    "fba": "finesight.models.matting.fba:Fba",
     "indexnet": "finesight.models.matting.indexnet:IndexNet",
+    "trimap-unet": "finesight.models.matting.trimap_unet:TrimapUnet",
 }
 
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["BACKGROUND", "FOREGROUND", "UNKNOWN", "encoded", "impose", "one_hot"]
+__all__ = [
+    "BACKGROUND",
+    "FOREGROUND",
+    "UNKNOWN",
+    "distances_to",
+    "encoded",
+    "impose",
+    "one_hot",
+    "transformed",
+    "two_channels",
+]
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 1, 2
 
 _UNKNOWN_LEVEL = 128 / 255
+_CLICK, _SHARES = 320, (0.02, 0.08, 0.16)  # of the transformed trimap, pixels and shares of them
 
 
 def one_hot(trimap: Tensor) -> Tensor:
@@ -34,3 +45,54 @@ def impose(alpha: Tensor, trimap: Tensor) -> Tensor:
     """Alpha within 0 and 1, and 0 on background, 1 on foreground. Both are ``(N, 1, H, W)``."""
     known = torch.where(trimap == FOREGROUND, torch.ones_like(alpha), alpha.clamp(0, 1))
     return torch.where(trimap == BACKGROUND, torch.zeros_like(alpha), known)
+
+
+def two_channels(trimap: Tensor) -> Tensor:
+    """1 on known background, 1 on known foreground: ``(N, 1, H, W)`` classes to ``(N, 2, H, W)``."""
+    shares = one_hot(trimap)
+    return torch.cat((shares[:, :1], shares[:, 2:]), dim=1)
+
+
+def transformed(trimap: Tensor) -> Tensor:
+    """How near known background and known foreground are, at three widths each (FBA matting).
+
+    ``exp(-D^2 / (2 (f * 320)^2))`` for ``f`` of 0.02, 0.08 and 0.16, with ``D`` the distance in pixels; zeros where
+    nothing of that class is known.
+
+    Args:
+        trimap: classes ``(N, 1, H, W)``.
+
+    Returns:
+        ``(N, 6, H, W)``: background at the three widths, then foreground.
+    """
+    found = []
+    for each in two_channels(trimap).flatten(0, 1):  # h w, of background and foreground in turn
+        square = distances_to(each > 0).square()
+        found += [torch.exp(-square / (2 * (share * _CLICK) ** 2)) for share in _SHARES]
+    return torch.stack(found).view(len(trimap), 6, *trimap.shape[-2:]).to(trimap.dtype)
+
+
+def distances_to(marked: Tensor) -> Tensor:
+    """Exact Euclidean distance of every pixel to the nearest marked one (in two passes, columns then rows).
+
+    Args:
+        marked: bool ``(H, W)``.
+
+    Returns:
+        float64 ``(H, W)`` in pixels; infinity everywhere where nothing is marked.
+    """
+    height, width = marked.shape
+    rows = torch.arange(height, device=marked.device)[:, None].expand(height, width)
+    above = torch.where(marked, rows, -(10**9)).cummax(0).values
+    below = torch.where(marked, rows, 10**9).flip(0).cummin(0).values.flip(0)
+    down = torch.minimum(rows - above, below - rows).clamp(max=10**6).double()  # along its own column
+    best = down.square()
+    if not marked.any():
+        return torch.full((height, width), torch.inf, dtype=torch.float64, device=marked.device)
+    square = down.square()
+    for shift in range(1, width):
+        if shift * shift >= float(best.max()):
+            break
+        torch.minimum(best[:, shift:], square[:, :-shift] + shift * shift, out=best[:, shift:])
+        torch.minimum(best[:, :-shift], square[:, shift:] + shift * shift, out=best[:, :-shift])
+    return best.sqrt()

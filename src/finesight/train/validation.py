@@ -42,9 +42,15 @@ def _l1(result: Tensor, batch: Batch) -> float:
     return float((result - batch.target).double().abs().mean())
 
 
+def _unknown(result: Tensor, batch: Batch) -> float:
+    weight = torch.ones_like(batch.target) if batch.weight is None else batch.weight
+    return float(((result - batch.target).double().abs() * weight).sum() / weight.sum().clamp(min=1))
+
+
 METRICS: dict[str, Metric] = {
     "psnr": Metric(_psnr, unit="dB"),
     "l1": Metric(_l1, higher=False),
+    "weighted-l1": Metric(_unknown, higher=False),
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Set
 
 from finesight.zoo.shapes import Arguments, Shapes, count, has
 
-__all__ = ["dim", "gca", "indexnet"]
+__all__ = ["dim", "fba", "gca", "indexnet", "trimap_unet"]
 
 
 def dim(shapes: Shapes, _published: Set[str]) -> Arguments | None:
@@ -49,3 +49,21 @@ def indexnet(shapes: Shapes, _published: Set[str]) -> Arguments | None:
         "context": shapes[first][2] == 4,
         "nonlinear": f"{first.removesuffix('0.conv.weight')}1.conv.weight" in shapes,
     }
+
+
+def fba(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """The sizes that its pooling averages to have no tensors: the published ones are taken, by their number."""
+    if not has(shapes, "encoder.conv1.weight", "encoder.gn1.weight", "decoder.conv_up4.4.weight"):
+        return None
+    return {
+        "width": shapes["encoder.conv1.weight"][0],
+        "blocks": tuple(count(shapes, f"encoder.layer{level}.", ".conv1.weight") for level in (1, 2, 3, 4)),
+    }
+
+
+def trimap_unet(shapes: Shapes, _published: Set[str]) -> Arguments | None:
+    """Dilations and the levels of spread colours have no tensors: those of the shipped network are taken."""
+    firsts = ["enter.0.conv.weight", *(f"down_{size}.0.conv.weight" for size in ("quarter", "eighth", "sixteenth"))]
+    if not has(shapes, *firsts, "leave.weight", "correct.weight"):
+        return None
+    return {"widths": tuple(shapes[name][0] for name in firsts), "detail": shapes["correct.weight"][1]}

@@ -6,18 +6,26 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from finesight.data.matting_augment import Affine, Jitter, composed_levels, jittered, two_foregrounds, warped
+from finesight.data.matting_trimaps import ellipse, trimap_by_distance, trimap_by_morphology
+from finesight.losses import matting, pixel
+from finesight.losses.matting import unknown_weight
+from finesight.metrics.alpha import gaussian_slope, gradient_length
 from finesight.models.matting.dim import Dim, PlainRefiner
+from finesight.models.matting.fba import Fba
 from finesight.models.matting.gca import Gca
 from finesight.models.matting.indexnet import Aspp, IndexedUpsample, IndexNet
 from finesight.nn.construct import uninitialised
 from finesight.nn.fba_fusion import fuse_estimates
 from finesight.nn.guided_attention import GuidedContextualAttention
 from finesight.nn.learned_index import IndexBlock
-from finesight.nn.trimap import impose
+from finesight.nn.padding import mirror_to_multiple
+from finesight.nn.trimap import impose, one_hot, transformed, two_channels
 from tests.oracles.case import Answers, Case
 from tests.oracles.cases.image import arguments
 from tests.oracles.reader import Oracle
@@ -142,7 +150,109 @@ def restore(oracle: Oracle) -> Answers:
     }
 
 
+def fba(oracle: Oracle) -> Answers:
+    fixed(oracle.config, norm="GN32", conv="weight standardised (encoder and decoder)", dilations=[1, 1, 2, 4])
+    assert oracle.config["depth"] == 50
+    with uninitialised():
+        network = Fba(pool_scales=oracle.config["pool_scales"])
+    oracle.filled(network)
+    return {"raw": network.raw(*(oracle.inputs[name] for name in ("merged", "trimap6", "trimap2", "image")))}
+
+
+def affine(oracle: Oracle) -> Answers:
+    assert oracle.config == {}, f"settings that nobody reads: {oracle.config}"
+    alpha = oracle.inputs["alpha"].numpy()
+    maps = [
+        Affine(angle=row[0], translate=(row[1], row[2]), scale=(row[3], row[4]), shear=row[5], flip=(row[6], row[7]))
+        for row in oracle.inputs["params"].tolist()
+    ]
+    return {
+        "matrices": np.stack([one.inverse(*alpha.shape) for one in maps]),
+        "warped": np.stack([warped(alpha, one) for one in maps]),
+    }
+
+
+def augmentation(oracle: Oracle) -> Answers:
+    draws = [Jitter(*one) for one in oracle.config["draws"]]
+    assert oracle.config == {"draws": oracle.config["draws"]}
+    front, back = (oracle.inputs[name].numpy()[..., ::-1].astype(np.float32) for name in ("fg", "bg"))
+    alpha, second = (oracle.inputs[name].numpy() for name in ("alpha", "alpha2"))
+    both, opaque = two_foregrounds(front, alpha, back, second)
+    return {
+        "jittered": np.stack([jittered(front, alpha, one)[..., ::-1] for one in draws]),
+        "merged": composed_levels(front, back, alpha)[..., ::-1],
+        "two_fg": both[..., ::-1],
+        "two_alpha": opaque,
+    }
+
+
+def gaussian_gradient(oracle: Oracle) -> Answers:
+    assert oracle.config == {"sigma": oracle.config["sigma"], "epsilon": oracle.config["epsilon"]}
+    normal, slope = gaussian_slope(oracle.config["sigma"], epsilon=oracle.config["epsilon"])
+    length = gradient_length(oracle.inputs["alpha"][None, None], sigma=oracle.config["sigma"])
+    return {
+        "filter_x": torch.outer(normal, slope),
+        "filter_y": torch.outer(slope, normal),
+        "magnitude": length[0, 0],
+    }
+
+
+def losses(oracle: Oracle) -> Answers:
+    fixed(oracle.config, eps=1e-12, loss_weight=1.0)
+    given = oracle.inputs
+    alpha, truth = given["pred"], given["alpha"]
+    colours = (given["fg"], given["bg"], given["merged"])
+    weight = unknown_weight(given["trimap"] * 255 / 128)
+    return {
+        "weight": weight,
+        "charbonnier": pixel.charbonnier(alpha, truth, weight),
+        "charbonnier_comp": matting.charbonnier_composition(alpha, *colours, weight),
+        "l1": pixel.l1(alpha, truth, weight),
+        "charbonnier_samplewise": pixel.charbonnier(alpha, truth, weight, reduction="sample-mean"),
+        "charbonnier_comp_samplewise": matting.charbonnier_composition(
+            alpha, *colours, weight, reduction="sample-mean"
+        ),
+        "l1_samplewise": pixel.l1(alpha, truth, weight, reduction="sample-mean"),
+        "l1_comp": matting.l1_composition(alpha, *colours, weight),
+        "mse_comp": matting.mse_composition(alpha, *colours, weight),
+        "gradient": pixel.gradient(alpha, truth, weight),
+        "gradient_plain": pixel.gradient(alpha, truth),
+        "charbonnier_nomask_weight": pixel.charbonnier(alpha, truth, torch.zeros_like(weight)),
+    }
+
+
+def trimaps(oracle: Oracle) -> Answers:
+    config = dict(oracle.config)
+    alpha = oracle.inputs["alpha"].numpy()
+    erode, dilate = config.pop("erode_kernel"), config.pop("dilate_kernel")
+    near = trimap_by_distance(alpha, config.pop("dist_thr"))
+    trimap = trimap_by_morphology(alpha, erode, dilate, **config)
+    classes = torch.from_numpy(trimap_classes(trimap))[None, None]
+    return {
+        "trimap": trimap,
+        "trimap_distance": near,
+        "transformed": transformed(classes)[0].permute(1, 2, 0),
+        "two_channel": two_channels(classes)[0].permute(1, 2, 0) * 255,
+        "index": classes[0],
+        "onehot": one_hot(classes)[0],
+        "padded": mirror_to_multiple(torch.from_numpy(trimap)[None, None], 32)[0, 0],
+        "erode_element": ellipse(erode),
+        "dilate_element": ellipse(dilate),
+    }
+
+
+def trimap_classes(levels: np.ndarray) -> np.ndarray:
+    """0, 128 and 255 as classes."""
+    return np.rint(levels.astype(np.float32) / 127.5)
+
+
 CASES: dict[str, Case] = {
+    "fba": Case(fba, tolerance=1e-4),
+    "random affine": Case(affine),
+    "matting augmentation": Case(augmentation),
+    "gaussian gradient": Case(gaussian_gradient),
+    "matting losses": Case(losses),
+    "trimap tools": Case(trimaps),
     "guided contextual attention": Case(guided_attention),
     "deep image matting": Case(dim),
     "plain refiner": Case(plain_refiner),

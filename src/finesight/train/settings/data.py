@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Tag
 
 from finesight.train.settings.inpainting import InpaintingSettings
+from finesight.train.settings.matting import MattingSettings
 from finesight.train.settings.pack import DrawnSettings, PackSettings
 
 __all__ = ["DataSettings"]
@@ -19,7 +20,8 @@ def _kind(value: Any) -> str:
 DataSettings = Annotated[
     Annotated[PackSettings, Tag("pack")]
     | Annotated[InpaintingSettings, Tag("inpainting")]
-    | Annotated[DrawnSettings, Tag("drawn")],
+    | Annotated[DrawnSettings, Tag("drawn")]
+    | Annotated[MattingSettings, Tag("matting")],
     Discriminator(_kind),
 ]
 """One line for each kind; see ``finesight.train.batch``."""

@@ -18,6 +18,7 @@ from finesight.train.settings.inpainting_losses import (
     HoleSmoothness,
 )
 from finesight.train.settings.loss_kind import LossKind, PixelLoss, Term
+from finesight.train.settings.matting_losses import Composition, Laplacian
 from finesight.train.settings.texture_losses import Artifact, Texture
 
 __all__ = ["Loss", "LossKind", "PixelLoss", "Term"]
@@ -82,6 +83,8 @@ Loss = Annotated[
     | Artifact
     | Landmarks
     | Identity
+    | Composition
+    | Laplacian
     | HoleL1
     | HoleDecibels
     | HoleGradient
