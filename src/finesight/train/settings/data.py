@@ -6,6 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from finesight.train.settings.folders import (
+    FaceSettings,
+    FolderSettings,
+    PairedSettings,
+    ReferenceSettings,
+    ScaleSettings,
+)
 from finesight.train.settings.inpainting import InpaintingSettings
 from finesight.train.settings.matting import MattingSettings
 from finesight.train.settings.pack import DrawnSettings, PackSettings
@@ -19,6 +26,11 @@ def _kind(value: Any) -> str:
 
 DataSettings = Annotated[
     Annotated[PackSettings, Tag("pack")]
+    | Annotated[FolderSettings, Tag("folder")]
+    | Annotated[PairedSettings, Tag("paired")]
+    | Annotated[ReferenceSettings, Tag("reference")]
+    | Annotated[FaceSettings, Tag("faces")]
+    | Annotated[ScaleSettings, Tag("scales")]
     | Annotated[InpaintingSettings, Tag("inpainting")]
     | Annotated[DrawnSettings, Tag("drawn")]
     | Annotated[MattingSettings, Tag("matting")],
