@@ -13,6 +13,7 @@ from finesight.cli.console import one_line
 from finesight.cli.data import data
 from finesight.cli.degrade import degrade
 from finesight.cli.doctor import doctor
+from finesight.cli.evaluate import evaluate
 from finesight.cli.info import info
 from finesight.cli.inpaint import inpaint
 from finesight.cli.models import models
@@ -37,6 +38,7 @@ app.command()(info)
 app.command()(degrade)
 app.add_typer(models, name="models")
 app.command()(score)
+app.command()(evaluate)
 app.add_typer(space, name="space")
 app.command()(doctor)
 app.command()(train)

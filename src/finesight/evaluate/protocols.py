@@ -124,6 +124,20 @@ _ALL = (
         ssim="blue",
     ),
     Protocol(
+        name="liif-rgb",
+        title="LIIF's tables: 4 border pixels at every scale, SSIM on blue alone.",
+        source="LIIF in mmediting, whose configuration crops 4 for every scale.",
+        border=4,
+        ssim="blue",
+    ),
+    Protocol(
+        name="dic-rgb",
+        title="Faces x8: 8 border pixels, SSIM on blue alone.",
+        source="DIC in mmediting (CelebA-HQ).",
+        border=8,
+        ssim="blue",
+    ),
+    Protocol(
         name="ntire21-space",
         title="Learning the super-resolution space, one sample at a time.",
         source="NTIRE 2021 and 2022 challenge (measure.py): ground truth cut to multiples of 8, LPIPS alex 0.1.",
@@ -137,6 +151,15 @@ _ALL = (
         source="EDVR, BasicVSR and its successors.",
         colour="y",
         frames="middle",
+    ),
+    Protocol(
+        name="videolq",
+        title="VideoLQ: frames without reference; the published table takes frames 0, 50 and 99 of each clip.",
+        source="RealBasicVSR in mmediting.",
+        colour="y",
+        averaging="clips",
+        metrics=("niqe", "brisque"),
+        note="Put only those three frames of each clip into the folder to repeat the table.",
     ),
     Protocol(
         name="reds4",
