@@ -34,7 +34,7 @@ def levels(path: Path) -> np.ndarray:
 
 def test_liif_answers_at_any_scale(here: Command, files: dict[str, Path], picture: Make, tmp_path: Path) -> None:
     given = picture(tmp_path / "a.png", 21, 13)
-    answer = here("upscale", "a.png", "--model", files["liif-edsr"], "--scale", "3.7", "--device", "cpu")
+    answer = here("upscale", "a.png", "--model", files["liif-edsr"], "--scale", "3.7", "--precision", "float32")
     assert (answer.code, answer.out) == (0, "a_x3.7.png\n"), answer.err
     network = finesight.load(files["liif-edsr"]).network
     with torch.inference_mode():
@@ -59,7 +59,11 @@ def test_ttsr_takes_a_reference(here: Command, files: dict[str, Path], picture: 
     answer = here(*command, "--precision", "float32", "--device", "cpu")
     assert (answer.code, answer.out) == (0, "a_x4.png\nb_x4.png\n"), answer.err
     expected = finesight.upscale(
-        tmp_path / "a.png", model=files["ttsr-gan-x4"], reference=tmp_path / "ref ü.jpg", device="cpu"
+        tmp_path / "a.png",
+        model=files["ttsr-gan-x4"],
+        reference=tmp_path / "ref ü.jpg",
+        device="cpu",
+        precision="float32",
     )
     assert np.array_equal(levels(tmp_path / "a_x4.png"), expected.pixels)
     assert "reference ref ü.jpg" in here("info", "a_x4.png").out
@@ -126,7 +130,7 @@ def test_faces_with_landmarks(here: Command, files: dict[str, Path], picture: Ma
 def test_landmarks_of_what_was_done_are_kept(
     here: Command, files: dict[str, Path], picture: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from finesight.cli import enlarge
+    from finesight.cli import enlarge, working
 
     work = enlarge.enlarge
 
@@ -135,7 +139,7 @@ def test_landmarks_of_what_was_done_are_kept(
             raise CancelledError("stopped")
         return work(order, *others)
 
-    monkeypatch.setattr(enlarge, "enlarge", stopped_at_b)
+    monkeypatch.setattr(working, "enlarge", stopped_at_b)
     for name in ("a.png", "b.png"):
         picture(tmp_path / name, 16, 16)
     answer = here("upscale", "a.png", "b.png", "-m", files["dic-x8"], "--landmarks", "out.json")

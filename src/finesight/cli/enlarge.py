@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from finesight.media.writing import Keep
     from finesight.zoo import Model
 
-__all__ = ["Order", "Settings", "enlarge", "foresee", "open_order"]
+__all__ = [
+    "Enlarged",
+    "Order",
+    "Settings",
+    "by_strips",
+    "enlarge",
+    "enlarge_together",
+    "fetch",
+    "foresee",
+    "open_order",
+    "put",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,7 @@ class Order:
     format: str
     scale: float
     size: tuple[int, int]  # width and height of the result
+    bytes: int  # of its pixels and those of its result
     picture: media.Picture | None = None  # of standard input and pipes, which can be read only once
 
     @property
@@ -92,75 +104,142 @@ def open_order(job: Job, settings: Settings) -> Order:
         check_folder(Path(job.target).parent)
     if job.item.source == PIPE or (os.path.exists(job.item.source) and not os.path.isfile(job.item.source)):
         picture = media.read(job.item.source)
-        order = _order(job, picture.width, picture.height, picture.format, settings, picture)
         channels = picture.channels + (picture.alpha is not None)
+        deep = channels * picture.depth // 8
+        order = _order(job, picture.width, picture.height, picture.format, deep, settings, picture)
     else:
         info = media.inspect(job.item.source)
-        order = _order(job, info.width, info.height, info.format, settings)
         channels = info.channels
+        order = _order(job, info.width, info.height, info.format, channels * info.depth // 8, settings)
     settings.upscaler.check(order.width, order.height)
     media.check_size(job.format, *order.size, channels=channels)
     return order
 
 
 def _order(
-    job: Job, width: int, height: int, form: str, settings: Settings, picture: media.Picture | None = None
+    job: Job,
+    width: int,
+    height: int,
+    form: str,
+    deep: int,
+    settings: Settings,
+    picture: media.Picture | None = None,
 ) -> Order:
     scale, size = settings.result_of(width, height)
-    return Order(job, width, height, form, scale, size, picture)
+    size_in_memory = (width * height + size[0] * size[1]) * deep
+    return Order(job, width, height, form, scale, size, size_in_memory, picture)
 
 
-def enlarge(order: Order, settings: Settings, progress: Progress, cancel: Cancel) -> dict[str, Any]:
-    """Read, enlarge and write one picture; what was done, as plain JSON values.
+@dataclass(frozen=True, slots=True)
+class Enlarged:
+    """A finished picture that is not written yet, the networks that made it, and how."""
+
+    picture: media.Picture
+    result: media.Picture
+    models: Sequence[Model]
+    report: Report
+
+
+def fetch(order: Order, settings: Settings) -> media.Picture | None:
+    """Read the picture; ``None`` where it will be enlarged by strips.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if by_strips(order, settings):
+        return None
+    return order.picture if order.picture is not None else media.read(order.job.item.source)
+
+
+def enlarge(
+    order: Order, picture: media.Picture | None, settings: Settings, progress: Progress, cancel: Cancel
+) -> Enlarged | dict[str, Any]:
+    """Enlarge one picture; by strips it is written too, and what was done comes back as plain JSON values.
 
     Raises:
         Error: anything that went wrong with this picture; no file was written.
         CancelledError: asked to stop.
     """
-    job = order.job
-    giant = enlarge_giant(order, settings, progress, cancel)
-    if giant is not None:
-        return giant
-    picture = order.picture if order.picture is not None else media.read(job.item.source)
+    if picture is None:
+        return enlarge_giant(order, settings, progress, cancel)
     models = settings.upscaler.models(order.scale, picture.format)
     scale, size = settings.asked_of(order)
     result, report = settings.upscaler(
         picture, scale, size=size, check_seams=settings.seam_check, progress=progress, cancel=cancel
     )
     cancel.check()
+    return Enlarged(picture, result, models, report)
+
+
+def enlarge_together(
+    orders: Sequence[Order], pictures: Sequence[media.Picture], settings: Settings, progress: Progress, cancel: Cancel
+) -> list[Enlarged]:
+    """Enlarge small pictures of one size, in batches where they are of one kind.
+
+    Raises:
+        Error: anything that went wrong with one of them.
+        CancelledError: asked to stop.
+    """
+    models = settings.upscaler.models(orders[0].scale, pictures[0].format)
+    scale, size = settings.asked_of(orders[0])
+    found = settings.upscaler.many(pictures, scale, size=size, progress=progress, cancel=cancel)
+    return [
+        Enlarged(picture, result, models, report) for picture, (result, report) in zip(pictures, found, strict=True)
+    ]
+
+
+def put(order: Order, made: Enlarged | dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Write one picture; what was done, as plain JSON values.
+
+    Raises:
+        OutputError: it cannot be written; there is no file.
+    """
+    if not isinstance(made, Enlarged):
+        return made
+    job = order.job
     if job.target != PIPE:
         make_folder(Path(job.target).parent)
     notes = media.write(
         job.target,
-        result,
+        made.result,
         format=job.format,
         quality=settings.quality,
         metadata=settings.metadata,
-        provenance=provenance(models, report, settings.reference),
+        provenance=provenance(made.models, made.report, settings.reference),
     )
-    return {**_facts(order, models, result, report, notes), **_landmarks(picture, result, models, settings)}
+    return {
+        **_facts(order, made.models, made.result, made.report, notes),
+        **_landmarks(made.picture, made.result, made.models, settings),
+    }
 
 
-def enlarge_giant(order: Order, settings: Settings, progress: Progress, cancel: Cancel) -> dict[str, Any] | None:
-    """The same by strips, for a picture too large for memory; ``None`` where strips are not needed or not possible.
-
-    Raises:
-        Error, CancelledError: as `enlarge`; what was done is kept for the same command.
-    """
-    from finesight.run.giant import enlarge_file, too_large, why_not
+def by_strips(order: Order, settings: Settings) -> bool:
+    """Whether a picture is too large for memory and can be enlarged strip by strip."""
+    from finesight.run.giant import too_large, why_not
 
     job, upscaler = order.job, settings.upscaler
     whole = order.picture is not None or settings.seam_check or settings.landmarks is not None or settings.target
     if whole or PIPE in (job.target, job.item.source):
-        return None
+        return False
     info = media.inspect(job.item.source)
     memory = upscaler.settings.memory
     limit = memory if isinstance(memory, int) else None
     if not too_large(info.width, info.height, settings.scale, info.depth, info.channels, limit):
-        return None
+        return False
     models = upscaler.models(settings.scale, order.format)
-    if why_not(job.item.source, models, settings.scale, upscaler.settings, job.format, settings.metadata):
-        return None
+    return not why_not(job.item.source, models, settings.scale, upscaler.settings, job.format, settings.metadata)
+
+
+def enlarge_giant(order: Order, settings: Settings, progress: Progress, cancel: Cancel) -> dict[str, Any]:
+    """Enlarge and write by strips.
+
+    Raises:
+        Error, CancelledError: as `enlarge`; what was done is kept for the same command.
+    """
+    from finesight.run.giant import enlarge_file
+
+    job, upscaler = order.job, settings.upscaler
+    models = upscaler.models(settings.scale, order.format)
     make_folder(Path(job.target).parent)
     result, report, notes = enlarge_file(
         job.item.source,

@@ -7,7 +7,8 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,14 +18,13 @@ from finesight.cli.loading import load_model
 from finesight.cli.models import complete_model
 from finesight.cli.options import Debug, Json, Offline, Quiet, Verbose
 from finesight.cli.sizes import parse_size
-from finesight.cli.stopping import stoppable
-from finesight.errors import CancelledError, Error, InputError, SettingError
+from finesight.errors import Error, InputError, SettingError
 
 if TYPE_CHECKING:
     from finesight.cli.batch import Batch
     from finesight.cli.enlarge import Order, Settings
+    from finesight.cli.working import Clock
     from finesight.media.names import Item, Job
-    from finesight.progress import Progress
     from finesight.run import Upscaler
     from finesight.zoo import Model
 
@@ -65,7 +65,9 @@ def upscale(
         str | None,
         typer.Option(metavar="SIZE", help="Limit, such as 2GB; by default what is free.", rich_help_panel=_HOW),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=_HOW)] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, mps or xpu; several as cuda:0,cuda:1.", rich_help_panel=_HOW)
+    ] = "auto",
     precision: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"], typer.Option(rich_help_panel=_HOW)
     ] = "auto",
@@ -120,6 +122,7 @@ def upscale(
     seam_check: Annotated[
         bool, typer.Option("--seam-check", help="Measure the largest jump along tile borders.", rich_help_panel=_HOW)
     ] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, with time and memory, and stop.")] = False,
     offline: Offline = False,
     json: Json = False,
@@ -149,23 +152,32 @@ def upscale(
         if not items:  # nothing that a network would be needed for
             return batch.finish(json=json)
         from finesight.cli.enlarge import Settings
+        from finesight.cli.working import Clock, work
         from finesight.run import Upscaler
+        from finesight.run.devices import find_devices
         from finesight.run.memory import parse_bytes
 
         if memory is not None:
             parse_bytes(memory)  # a wrong size is no fault of any picture
-        network = None if model is None else load_model(model, console, offline=offline, denoise=denoise)
-        upscaler = Upscaler(
-            network,
-            memory=memory,
-            device=device,
-            precision=precision,
-            engine=engine,
-            exact=exact,
-            wrap=wrap,
-            self_ensemble=self_ensemble,
-            reference=reference,
-        )
+        clock = Clock()
+        _note_start(clock)
+        with clock("loading weights"):
+            network = None if model is None else load_model(model, console, offline=offline, denoise=denoise)
+        upscalers = [
+            Upscaler(
+                network,
+                memory=memory,
+                device=name,
+                precision=precision,
+                engine=engine,
+                exact=exact,
+                wrap=wrap,
+                self_ensemble=self_ensemble,
+                reference=reference,
+            )
+            for name in find_devices(device)
+        ]
+        upscaler = upscalers[0]
         settings = Settings(
             upscaler=upscaler,
             scale=_scale(number, upscaler, network),
@@ -184,11 +196,27 @@ def upscale(
             _check_landmarks(landmarks, network, jobs, overwrite=overwrite)
         jobs = _without_existing(jobs, batch) if skip_existing else jobs
         orders = _opened(jobs, settings, batch)
-        for number, name in {(order.scale, order.format) for order in orders}:
-            upscaler.models(number, name)  # weights that cannot be used are no fault of any picture
+        with clock("loading weights"):
+            for number, name in {(order.scale, order.format) for order in orders}:
+                upscaler.models(number, name)  # weights that cannot be used are no fault of any picture
     if dry_run:
         return _plan(orders, settings, batch, json=json)
-    return _work(orders, settings, batch, json=json, keep_going=keep_going)
+    everywhere = [replace(settings, upscaler=each) for each in upscalers]
+    code = work(orders, everywhere, batch, json=json, keep_going=keep_going, clock=clock)
+    if profile:
+        from finesight.cli.profile import lines
+
+        for line in lines(clock):
+            console.error(line)
+    return code
+
+
+def _note_start(clock: Clock) -> None:
+    from finesight.cli.profile import since_start
+
+    began = since_start()
+    if began is not None:
+        clock.add("starting", began)
 
 
 @contextlib.contextmanager
@@ -276,84 +304,6 @@ def _opened(jobs: Sequence[Job], settings: Settings, batch: Batch) -> list[Order
     return orders
 
 
-def _work(orders: Sequence[Order], settings: Settings, batch: Batch, *, json: bool, keep_going: bool) -> int:
-    """Do one picture after the other; the exit code."""
-    from finesight.cli.enlarge import enlarge
-
-    left = len(orders)
-    total, before = sum(order.pixels for order in orders), 0
-    with stoppable() as stop, contextlib.suppress(KeyboardInterrupt, CancelledError):
-        with batch.console.progress("MP", per=1e6) as progress:
-            for place, order in enumerate(orders):
-                stop.check()
-                if batch.failed and not keep_going:
-                    break
-                name = f"{place + 1}/{len(orders)} {os.path.basename(order.job.item.source)}"
-                share = order.pixels
-                try:
-                    shared = _Share(progress, before, share, total, name, batch)
-                    _tell(enlarge(order, settings, shared, stop), batch, seam_check=settings.seam_check)
-                except CancelledError:
-                    raise
-                except Exception as error:
-                    batch.fail(order.job.item.source, error)
-                left -= 1
-                before += share
-        _keep_landmarks(settings, batch)
-        return batch.finish(json=json, stopped=f"{left} pictures were left undone because of --stop." if left else "")
-    _keep_landmarks(settings, batch)
-    batch.finish(json=json, stopped=f"Stopped. Done: {len(batch.results)}. Left: {left}.")
-    return stop.code
-
-
-def _keep_landmarks(settings: Settings, batch: Batch) -> None:
-    """Write what ``--landmarks`` asks for, of the pictures that are done."""
-    if settings.landmarks is None:
-        return
-    from finesight.cli.landmarks import write_landmarks
-
-    try:
-        write_landmarks(settings.landmarks, batch.results)
-    except Error as error:
-        batch.fail(settings.landmarks, error)
-
-
-class _Share:
-    """The progress of one picture as its share of the progress of all."""
-
-    def __init__(self, progress: Progress, before: int, share: int, total: int, name: str, batch: Batch) -> None:
-        self.progress, self.before, self.share, self.total, self.name = progress, before, share, total, name
-        self.batch = batch
-        progress(before, total, name)
-
-    def __call__(self, done: int, total: int, note: str) -> None:  # noqa: ARG002 (the note is the picture's name)
-        self.batch.started = True
-        self.progress(self.before + self.share * done // max(total, 1), self.total, self.name)
-
-
-def _tell(result: dict[str, Any], batch: Batch, *, seam_check: bool) -> None:
-    """What was done with one picture."""
-    console = batch.console
-    batch.done(result)
-    if result["output"] != "-":
-        console.result(result["output"])
-    rate = f"{result['megapixels_per_second']:.3g} MP/s"
-    console.detail(
-        f"{result['input']}: {result['width']} x {result['height']} pixels by {result['model']} in "
-        f"{format_duration(result['seconds'])} ({rate})"
-    )
-    if console.verbose:
-        console.detail(
-            f"{result['tiles']} tiles of {result['tile'][0]} x {result['tile'][1]}, overlap {result['overlap']}"
-            f"{', exact' if result['exact'] else ''}; {result['precision']}, {result['engine']} on {result['device']}"
-            f"{'; ' + result['why'] if result['why'] else ''}"
-        )
-    if seam_check:
-        console.note(f"{result['input']}: {_seam(result)}")
-    for note in result["notes"]:
-        console.note(f"{result['input']}: {note}")
-
-
 def _plan(orders: Sequence[Order], settings: Settings, batch: Batch, *, json: bool) -> int:
     """Say what would be done, and what it would take; the exit code."""
     from finesight.cli.enlarge import foresee
@@ -378,16 +328,3 @@ def _plan(orders: Sequence[Order], settings: Settings, batch: Batch, *, json: bo
         batch.console.result(total)
     batch.started = count > 0
     return batch.finish(json=json)
-
-
-def _seam(result: dict[str, Any]) -> str:
-    """What ``--seam-check`` found."""
-    seam = result["seam"]
-    if seam is None:
-        return "there was one tile only, so there are no borders of tiles"
-    line = f"column {seam['column']}" if seam["vertical"] else f"row {seam['row']}"
-    exact = "; tiles are exact, so it is the picture's own" if result["exact"] else ""
-    return (
-        f"the border of tiles that stands out most is {line}: a jump of {seam['jump']:.2f} grey levels, where the "
-        f"picture beside it jumps by up to {seam['beside']:.2f}{exact}"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
@@ -40,7 +41,8 @@ class Computer:
         float32: makes the plain float32 form for tiles whose answer holds NaN or infinity; ``None`` where ``prepared``
             is that form.
 
-    ``notes`` collects what the user should hear; ``computed`` counts calls of the network. With a ``limit`` (bytes,
+    ``notes`` collects what the user should hear; ``computed`` counts tiles that went through the network, which took
+    ``seconds``. With a ``limit`` (bytes,
     CPU) the allocator gives back what it keeps when the process comes near to it.
     """
 
@@ -48,6 +50,7 @@ class Computer:
         self.prepared, self.traits = prepared, traits
         self.notes: list[str] = []
         self.computed = 0
+        self.seconds = 0.0
         self.limit: int | None = None
         self._make_float32 = float32
         self._float32: Prepared | None = None
@@ -70,15 +73,18 @@ class Computer:
         count, _, height, width = tiles.shape
         if self._most_pixels is not None and count * height * width > self._most_pixels:
             return self._halves(tiles, margin, where)
+        began = time.perf_counter()
         try:
             answer = self.prepared(tiles)
+            finite = _finite(answer)  # which also waits for a GPU
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             self._most_pixels = count * height * width // 2
         else:
             self.computed += count
-            return answer if _finite(answer) else self._again(tiles, where)
+            self.seconds += time.perf_counter() - began
+            return answer if finite else self._again(tiles, where)
         if tiles.device.type == "cuda":
             torch.cuda.empty_cache()
         smaller = f"tiles of at most {self._most_pixels} pixels from there on"

@@ -8,7 +8,7 @@ import torch
 
 from finesight.errors import SettingError, nearest
 
-__all__ = ["Device", "find_device", "present"]
+__all__ = ["Device", "find_device", "find_devices", "present"]
 
 Device = Literal["auto", "cpu", "cuda", "mps", "xpu"]
 
@@ -52,3 +52,17 @@ def find_device(wanted: str = "auto") -> torch.device:
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
         raise SettingError(f"device {wanted} is not there: this machine has {torch.cuda.device_count()}, from cuda:0.")
     return torch.device(wanted)
+
+
+def find_devices(wanted: str = "auto") -> tuple[str, ...]:
+    """Devices that share the work: names separated by commas; ``auto`` is every NVIDIA GPU, else the fastest device.
+
+    >>> find_devices("cpu,cpu")
+    ('cpu', 'cpu')
+
+    Raises:
+        SettingError: an unknown name, or a device that is not there.
+    """
+    if wanted == "auto" and present("cuda") and torch.cuda.device_count() > 1:
+        return tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+    return tuple(str(find_device(name.strip())) for name in wanted.split(","))

@@ -27,22 +27,22 @@ def most_of(dtype: np.dtype) -> int:
 
 
 def to_tensor(crop: Pixels, device: torch.device) -> Tensor:
-    """``(h, w, c)`` uint8, uint16 or floating point to float32 ``(c, h, w)`` on ``device``, integers over their most.
+    """``(..., h, w, c)`` uint8, uint16 or floats to float32 ``(..., c, h, w)`` on ``device``, integers over their most.
 
     Bytes travel to the device as they are and are converted there. ``crop`` is not changed.
     """
     tensor = torch.from_numpy(np.array(crop, order="C", copy=True)).to(device)
-    tensor = tensor.permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
+    tensor = tensor.movedim(-1, -3).to(torch.float32, memory_format=torch.contiguous_format)
     most = most_of(crop.dtype)
     return tensor.div_(most) if most > 1 else tensor
 
 
 def quantise(pixels: Tensor, dtype: np.dtype) -> Pixels:
-    """Float ``(c, h, w)`` on any device to ``(h, w, c)`` of ``dtype``: clipped to [0, 1], rounded half to even.
+    """Float ``(..., c, h, w)`` on any device to ``(..., h, w, c)`` of ``dtype``.
 
-    Floating point results are neither clipped nor rounded.
+    For integers clipped to [0, 1] and rounded half to even. Floating point results are neither clipped nor rounded.
     """
-    pixels = pixels.permute(1, 2, 0)
+    pixels = pixels.movedim(-3, -1)
     if dtype.kind == "f":
         return pixels.contiguous().cpu().numpy().astype(dtype, copy=False)
     pixels = pixels.clamp(0, 1).mul_(most_of(dtype)).round_()

@@ -30,6 +30,8 @@ class Report:
         memory: the limit that the tiles were planned for.
         self_ensemble: whether every tile is the mean of its eight turns.
         seam: the side of a tile that stands out most, where that was asked for.
+        preparing, network: of these seconds, those of making networks ready and planning, and those inside networks;
+            the rest converts pixels, fades and resamples tiles.
         notes: everything a user should hear of: tiles redone, precision given up, colours replaced ...
     """
 
@@ -49,6 +51,8 @@ class Report:
     megapixels_per_second: float
     memory: int
     notes: tuple[str, ...]
+    preparing: float = 0.0
+    network: float = 0.0
     self_ensemble: bool = False
     seam: Seam | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,12 +27,16 @@ _LARGEST_FRAME = 64
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The framed picture, its tiles, and what their overlap costs (RMS in grey levels, ``None`` when exact)."""
+    """The framed picture, its tiles, and what their overlap costs (RMS in grey levels, ``None`` when exact).
+
+    So many tiles at once as ``batch`` says run well on the device and fit into memory.
+    """
 
     view: View
     plan: Plan
     difference: float | None
     note: str = ""
+    batch: int = 1
 
 
 def plan_stage(
@@ -66,9 +70,11 @@ def plan_stage(
     good = GOOD_PIXELS.get(computer.prepared.device.type, 1024 * 1024)
     while True:
         stage = _plan(view, computer, most, good, exact=exact, known=known)
-        taken = stage.plan.tile[0] * stage.plan.tile[1] * budget.per_pixel + _kept_bytes(stage.plan, traits, strip)
+        area = stage.plan.tile[0] * stage.plan.tile[1]
+        taken = area * budget.per_pixel + _kept_bytes(stage.plan, traits, strip)
         if taken <= budget.tiles:
-            return stage
+            together = min(good, int((budget.tiles - taken) / budget.per_pixel) + area)
+            return replace(stage, batch=max(1, together // area))
         if most <= SMALLEST_TILE:
             raise MemoryLimitError(
                 f"memory: {format_bytes(budget.limit)} is too little for a picture {view.width} pixels wide; its rows "
@@ -150,4 +156,4 @@ def run_stage(
     else:
         sink = ResizeSink(out, (height, width), top=top, left=left)
     canvas = Canvas(stage.plan, scale, sink)
-    compute_plan(view, stage.plan, computer, canvas, progress=progress, cancel=cancel)
+    compute_plan(view, stage.plan, computer, canvas, batch=stage.batch, progress=progress, cancel=cancel)

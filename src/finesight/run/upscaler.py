@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Any, TypeVar, get_args
 
 import numpy as np
@@ -18,6 +19,7 @@ from finesight.run.devices import find_device
 from finesight.run.engines import Engine, Precision
 from finesight.run.faces import check_scale_of, check_size
 from finesight.run.kinds import AnyPicture, as_picture
+from finesight.run.many import alike, together
 from finesight.run.memory import parse_bytes
 from finesight.run.particular import enlarge_alpha, sees_colours_only
 from finesight.run.reference import bind, takes_reference
@@ -139,6 +141,39 @@ class Upscaler:
             stage = work.stages[len(models) - 1]
             seam = find_seam(colours, stage.plan, stage.view.pixels.shape[:2], frame=stage.view.top)
         return result, work.report(scale, time.perf_counter() - began, seam)
+
+    def many(
+        self,
+        pictures: Sequence[Picture],
+        scale: float | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+        progress: Progress = silent,
+        cancel: Cancel | None = None,
+    ) -> list[tuple[Picture, Report]]:
+        """Enlarge pictures; small ones of one size and kind are computed together. As calling for each, otherwise.
+
+        Results of a batch equal those of single pictures but for rounding. ``progress`` counts pictures.
+        """
+        results: dict[int, tuple[Picture, Report]] = {}
+
+        def counted(done: int, total: int, note: str) -> None:  # noqa: ARG001 (of a group, here of all)
+            progress(len(results) + done, len(pictures), note)
+
+        for places in alike(pictures):
+            group = [pictures[place] for place in places]
+            found = None
+            if len(group) > 1:
+                sizes = [self._size(picture, scale, size) for picture in group]  # each is looked at
+                reached, target = sizes[0]
+                models = self.models(reached, group[0].format)
+                work = Work(self._networks, models, target, progress=counted, cancel=cancel)
+                found = together(work, group, reached)
+            if found is None:
+                found = [self(picture, scale, size=size, cancel=cancel) for picture in group]
+            results.update(zip(places, found, strict=True))
+            progress(len(results), len(pictures), "pictures")
+        return [results[place] for place in range(len(pictures))]
 
     def estimate(
         self, picture: Picture, scale: float | None = None, *, size: tuple[int, int] | None = None

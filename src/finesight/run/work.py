@@ -128,6 +128,8 @@ class Work:
         self.stages: list[Stage] = []
         self.used: list[Ready] = []
         self.limit = 0
+        self.preparing = 0.0
+        self.network = 0.0
         self._done = 0
 
     def work(self, area: int) -> list[int]:
@@ -173,11 +175,15 @@ class Work:
         final = pixels.dtype
         total = sum(self.work(pixels.shape[0] * pixels.shape[1]))
         for index in range(len(self.models)):
+            began = time.perf_counter()
             ready, stage, size, dtype = self.prepare(index, pixels, final)
+            self.preparing += time.perf_counter() - began
+            inside = ready.computer.seconds
             out = np.empty((*size, pixels.shape[2]), dtype)
             area = pixels.shape[0] * pixels.shape[1]
             counted = _counted(self.progress, self._done, area, total)
             _compute(stage, ready.computer, out, progress=counted, cancel=self.cancel)
+            self.network += ready.computer.seconds - inside
             self._done += area
             self.stages.append(stage)
             self.used.append(ready)
@@ -208,6 +214,8 @@ class Work:
             seconds=seconds,
             megapixels_per_second=self.size[0] * self.size[1] / 1e6 / max(seconds, 1e-9),
             memory=self.limit,
+            preparing=self.preparing,
+            network=self.network,
             self_ensemble=self.networks.settings.self_ensemble,
             notes=tuple(dict.fromkeys(notes)),
             seam=seam,

@@ -8,6 +8,7 @@ image and those that nothing follows are marked to stay float32, as ``finesight.
 from __future__ import annotations
 
 import tempfile
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _GRAPH = "graph.xml"
 _WHY = "for the engine openvino"
 _FORM = 2  # of what write_openvino writes; graphs of another form in the cache are not used
+_TURN = threading.Lock()  # two threads that hand OpenVINO its first arrays wait for each other forever (seen in 2026.4)
 _SHAPES = frozenset({"Const", "Parameter", "Result", "ShapeOf"})
 
 
@@ -91,9 +93,10 @@ class OpenVinoNetwork:
             return None
 
     def __call__(self, tiles: Tensor) -> Tensor:
-        self._request.infer([np.ascontiguousarray(tiles.numpy())], share_inputs=True)
-        # The request's own memory is written again by the next call.
-        return torch.from_numpy(np.array(self._request.get_output_tensor().data, dtype=np.float32))
+        with _TURN:
+            self._request.infer([np.ascontiguousarray(tiles.numpy())], share_inputs=True)
+            # The request's own memory is written again by the next call.
+            return torch.from_numpy(np.array(self._request.get_output_tensor().data, dtype=np.float32))
 
 
 def write_openvino(network: nn.Module, folder: Path, *, mixed: bool = False) -> None:
