@@ -48,6 +48,8 @@ def fitting_streams(
         left = ", ".join(str(one) for one in info.copied_streams)
         return [], [f"Not copied, as asked: {left}."] if left else []
     for stream in info.copied_streams:
+        if stream.kind == "data" and info.chapters and "mov" in info.container:
+            continue  # the stream in which MP4 and MOV keep their chapters
         if not stream.known or stream.kind == "data":
             notes.append(f"{str(stream).capitalize()} was left out: data of this kind cannot be copied.")
         elif stream.codec in supported or (stream.kind == "attachment" and container == "matroska"):
@@ -84,6 +86,10 @@ class Copier:
         self._held: av.Packet[Any] | None = None
         self.counts: dict[int, int] = {}
         self.reached = Fraction(0)
+
+    def units(self) -> list[Fraction]:
+        """In which the source's sound counts time."""
+        return [Fraction(stream.time_base) for stream in self._source.streams.audio if stream.time_base]
 
     def add(self, stream: StreamInfo, output: OutputContainer) -> None:
         """Give the output a stream like this one of the source."""

@@ -149,7 +149,7 @@ def _check_container(container: str, encoder: Codec, path: Path) -> None:
         if encoder.name not in output.supported_codecs and encoder.canonical_name not in output.supported_codecs:
             raise SettingError(
                 f"{shown(path)}: a {path.suffix} file cannot hold {encoder.name}. Choose another --codec, "
-                "or write a .mkv."
+                f"or write a {'.mov' if container == 'matroska' else '.mkv'}."
             )
 
 

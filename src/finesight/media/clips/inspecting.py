@@ -62,7 +62,8 @@ def _info(
     width, height = sides[::-1] if rotation % 180 else sides
     base = Fraction(stream.time_base) if stream.time_base else None
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
-    begin = Fraction(0) if raw or base is None or not times else min(times) * base
+    earliest = frame.pts if frame.pts is not None else min(times, default=0)
+    begin = Fraction(0) if raw or base is None else earliest * base
     depth = depth_of(frame.format)
     return ClipInfo(
         path=path,
@@ -149,7 +150,7 @@ def _stream_info(stream: Any, *, main: bool) -> StreamInfo:
         kind=stream.type or "data",
         codec=codec or "unknown",
         language=stream.metadata.get("language"),
-        title=stream.metadata.get("title"),
+        title=stream.metadata.get("title") or stream.metadata.get("name"),
         duration=duration,
         main=main,
         known=bool(codec) or stream.type == "attachment",

@@ -74,6 +74,8 @@ def open_video(path: Path) -> InputContainer:
             f"{name} cannot be opened as a clip: it is damaged, incomplete (a recording or download that was cut off) "
             f"or no video file ({reason(error)})."
         ) from error
+    except av.error.EOFError as error:
+        raise InputError(f"{name} holds no frames: it ends after its header.") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise InputError(f"{name} cannot be opened as a clip: {reason(error)}.") from error
 

@@ -170,4 +170,6 @@ def parse_rate(value: Fraction | float | str) -> Fraction:
     if not 0 < rate <= 100_000:
         raise SettingError(f"A rate of {float(rate):g} frames per second cannot be; it must be above 0.")
     ntsc = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
-    return ntsc if rate.denominator in (20, 25, 50, 100, 500, 1000) and abs(rate - ntsc) < Fraction(6, 1000) else rate
+    return (
+        ntsc if rate.denominator > 1 and 1000 % rate.denominator == 0 and abs(rate - ntsc) < Fraction(6, 1000) else rate
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-__all__ = ["Chapter", "ClipInfo", "ClipKind", "Frame", "Pixels", "StreamInfo"]
+__all__ = ["PROVENANCE", "Chapter", "ClipInfo", "ClipKind", "Frame", "Pixels", "StreamInfo"]
 
 Pixels = NDArray[Any]
 ClipKind = Literal["video", "folder", "sequence"]
+PROVENANCE = "finesight"
+"""The key in a container's metadata under which provenance stands, as JSON."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +146,18 @@ class ClipInfo:
         if self.duration and self.rate:
             return max(1, round(self.duration * self.rate))
         return None
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What finesight wrote about how the clip was made; empty where it did not."""
+        for key, value in self.metadata:
+            if key.lower() == PROVENANCE:
+                try:
+                    found = json.loads(value)
+                except ValueError:
+                    return {}
+                return {str(name): str(text) for name, text in found.items()} if isinstance(found, dict) else {}
+        return {}
 
     @property
     def copied_streams(self) -> tuple[StreamInfo, ...]:

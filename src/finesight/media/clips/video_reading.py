@@ -50,8 +50,7 @@ class _Clock:
         if self.info.rate is None:
             raise InputError(f"{self.name} has no times. Say its frames per second, for instance --rate 24.")
         note = f"Frames without a time follow at the {float(self.info.rate):g} frames per second that the file states."
-        if note not in self.notes:
-            self.notes.append(note)
+        _note_once(self.notes, note)
         return self.info.begin if self.last is None else self.last + 1 / self.info.rate
 
 
@@ -105,7 +104,7 @@ def _decoded(
         if size != ((info.height, info.width) if info.rotation % 180 else (info.width, info.height)):
             raise InputError(
                 f"{name} changes its size to {size[0]}x{size[1]} at {float(time):.3f} s. Cut the clip there "
-                f"(--end {float(time - info.begin):.3f}) and process the parts one by one."
+                f"(--end {int((time - info.begin) * 1000) / 1000:.3f}) and process the parts one by one."
             )
         if clock.last is not None and time <= clock.last:
             fault = f"{name}: the frame after {float(clock.last):.3f} s has the time {float(time):.3f} s"
@@ -164,6 +163,11 @@ def _raw_frames(
         except av.error.FFmpegError as error:
             base = packet.time_base
             place = f" at {float(packet.pts * base):.3f} s" if packet.pts is not None and base else ""
+            if not given and not packet.is_keyframe:
+                _note_once(
+                    notes, f"{name} begins in the middle of a group of pictures; it is read from its first key frame."
+                )
+                continue
             fault = f"{name} is damaged{place} ({reason(error)})"
             if damaged == "error":
                 raise InputError(f"{fault}. Use --damaged skip to leave such frames out.") from error
@@ -175,6 +179,11 @@ def _raw_frames(
         raise InputError(f"{name} holds no frames that can be decoded.")
     if whole:
         _check_end(container, info, reached, damaged, notes)
+
+
+def _note_once(notes: list[str], note: str) -> None:
+    if note not in notes:
+        notes.append(note)
 
 
 def _packets(container: InputContainer, info: ClipInfo, damaged: Damaged, notes: list[str]) -> Iterator[av.Packet[Any]]:
@@ -206,7 +215,8 @@ def _check_end(
     """Refuse a file that ends long before its header says: a download or recording that was cut off."""
     if not container.duration or not info.duration:
         return
-    begin = Fraction(container.start_time or 0, 1_000_000)
+    counted_from_0 = "matroska" in container.format.name  # its duration is the end of the last frame
+    begin = Fraction(0) if counted_from_0 else Fraction(container.start_time or 0, 1_000_000)
     promised = begin + Fraction(container.duration, 1_000_000)
     if promised - reached <= _UNNOTICED + (2 / info.rate if info.rate else 0):
         return

@@ -20,15 +20,12 @@ from .copying import Copier, Copying, copied_metadata, fitting_streams
 from .encodings import Encoding
 from .opening import address, reason
 from .planes import from_rgb, is_rgb
-from .types import ClipInfo, Frame, StreamInfo
+from .types import PROVENANCE, ClipInfo, Frame, StreamInfo
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
-__all__ = ["PROVENANCE", "VideoFile", "colour_for", "time_base_for"]
-
-PROVENANCE = "finesight"
-"""The key in a container's metadata under which provenance stands, as JSON."""
+__all__ = ["VideoFile", "colour_for", "time_base_for"]
 
 _FINE = 90_000
 _LARGEST = 2**31 - 1
@@ -109,15 +106,19 @@ class VideoFile:
         self._size = width, height
         self._copier: Copier | None = None
         self._closed = False
-        options = {"movflags": "use_metadata_tags"} if encoding.container in ("mp4", "mov") else {}
+        if like is not None and like.kind == "video":
+            self._copier = Copier(like, start=start, end=end)
+        options = self._container_options()
         try:
             self._output: OutputContainer = av.open(
                 address(temporary), "w", format=encoding.container, container_options=options
             )
         except (av.error.FFmpegError, OSError) as error:
+            self._closed = True
+            self.abandon()
             raise self._failed(error) from error
         try:
-            self._prepare(like, rate, copying, provenance, start, end)
+            self._prepare(like, rate, copying, provenance)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             self.abandon()
             raise self._failed(error) from error
@@ -125,23 +126,30 @@ class VideoFile:
             self.abandon()
             raise
 
+    def _container_options(self) -> dict[str, str]:
+        # Without "disabled", sound that begins before 0 (AAC's priming) would move everything.
+        options = {"avoid_negative_ts": "disabled"}
+        if self.encoding.container in ("mp4", "mov"):
+            options["movflags"] = "use_metadata_tags"
+            # Begins of streams are counted in this unit; the usual 1/1000 s would round them.
+            units = [self.base, *(self._copier.units() if self._copier is not None else [])]
+            scale = math.lcm(*[unit.denominator for unit in units])
+            options["movie_timescale"] = str(scale if scale <= _LARGEST else self.base.denominator)
+        return options
+
     def _prepare(
         self,
         like: ClipInfo | None,
         rate: Fraction | None,
         copying: Copying,
         provenance: Mapping[str, str] | None,
-        start: Fraction | None,
-        end: Fraction | None,
     ) -> None:
-        from_video = like is not None and like.kind == "video"
         chosen: list[StreamInfo] = []
-        if like is not None and from_video:
+        if like is not None and self._copier is not None:
             chosen, notes = fitting_streams(
                 like, self.encoding.container, self._output.supported_codecs, copying, str(self.target)
             )
             self.notes += notes
-            self._copier = Copier(like, start=start, end=end)
             self._output.metadata.update(copied_metadata(like))
         main = next((one for one in like.streams if one.main), None) if like is not None else None
         order: list[StreamInfo | None] = [*chosen, main] if main is not None else [None]

@@ -86,7 +86,7 @@ class ClipWriter:
         ahead: int = 4,
     ) -> None:
         self.path = Path(path)
-        self.like, self.size, self.rate = like, (width, height), rate
+        self.like, self.size, self.rate, self.depth, self.alpha = like, (width, height), rate, depth, alpha
         self.provenance, self.start, self.end, self.ahead = provenance, start, end, ahead
         self.copying: Copying = "possible" if copy_streams == "possible" else "all" if copy_streams else "none"
         self.frames = 0
@@ -137,7 +137,7 @@ class ClipWriter:
             if self.encoding is None:
                 self._sink = stack.enter_context(picture_folder(self.path, provenance=self.provenance))
             else:
-                self._refuse_own_source()
+                self.refuse_own_source()
                 temporary = stack.enter_context(atomically(self.path))
                 self._sink = VideoFile(
                     temporary,
@@ -156,7 +156,8 @@ class ClipWriter:
             self._stack = stack.pop_all()
         return self
 
-    def _refuse_own_source(self) -> None:
+    def refuse_own_source(self) -> None:
+        """Raise `OutputError` where the input itself would be overwritten."""
         there = self.like is not None and self.path.exists() and self.like.path.exists()
         if self.like is not None and there and os.path.samefile(self.path, self.like.path):
             raise OutputError(

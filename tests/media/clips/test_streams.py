@@ -1,0 +1,188 @@
+"""What goes through unchanged: times, sound, subtitles, attachments, chapters, metadata, rotation, pixel aspect."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from finesight.errors import OutputError
+from finesight.media.clips import ClipWriter, Frame, inspect_clip, read_clip
+
+from .samples import HEIGHT, WIDTH, gradient, make_rich, make_video, packet_hashes
+
+
+def passed_on(source: Path, target: Path, **settings: Any) -> tuple[str, ...]:
+    """Every frame of one clip into another."""
+    with (
+        read_clip(source, start=settings.get("start"), end=settings.get("end")) as clip,
+        ClipWriter(target, like=clip.info, width=clip.info.width, height=clip.info.height, **settings) as out,
+    ):
+        for frame in clip:
+            out.write(frame)
+    return out.notes
+
+
+def frames_of(path: Path) -> list[Frame]:
+    with read_clip(path) as clip:
+        return list(clip)
+
+
+def attachments(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        found: list[Any] = [stream for stream in container.streams if stream.type == "attachment"]
+        return [bytes(stream.data) for stream in found]
+
+
+def test_everything_of_a_matroska_file_is_kept(tmp_path: Path) -> None:
+    times = make_rich(tmp_path / "in.mkv")
+    notes = passed_on(tmp_path / "in.mkv", tmp_path / "out.mkv", provenance={"model": "x", "weights": "0123"})
+    assert notes == ()
+    before, after = inspect_clip(tmp_path / "in.mkv"), inspect_clip(tmp_path / "out.mkv")
+    assert [(s.kind, s.codec, s.language, s.title) for s in after.streams] == [
+        (s.kind, s.codec, s.language, s.title) for s in before.streams
+    ]
+    assert [s.kind for s in after.streams] == ["video", "audio", "audio", "subtitle", "attachment"]
+    assert after.chapters == before.chapters
+    assert len(after.chapters) == 2
+    assert packet_hashes(tmp_path / "out.mkv") == packet_hashes(tmp_path / "in.mkv")
+    assert attachments(tmp_path / "out.mkv") == attachments(tmp_path / "in.mkv") == [b"\x00\x01" * 50]
+    kept = {key.lower(): value for key, value in after.metadata}
+    assert kept["title"] == "A title"
+    assert kept["artist"] == "Someone"
+    assert after.provenance == {"model": "x", "weights": "0123"}
+    found = [frame.time for frame in frames_of(tmp_path / "out.mkv")]
+    assert max(abs(one - two) for one, two in zip(found, times, strict=True)) <= Fraction(1, 1000)
+    assert found == [frame.time for frame in frames_of(tmp_path / "in.mkv")]
+    assert before.variable
+    assert after.variable
+    assert after.begin == before.begin == Fraction(1, 2)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])
+def test_uneven_times_and_late_begin_are_exact(tmp_path: Path, ending: str) -> None:
+    times = make_rich(tmp_path / "in.mp4", sounds=("aac", "aac"), subtitles="", attach=False)
+    passed_on(tmp_path / "in.mp4", tmp_path / f"out.{ending}", provenance={"model": "x"})
+    assert packet_hashes(tmp_path / f"out.{ending}") == packet_hashes(tmp_path / "in.mp4")
+    found = frames_of(tmp_path / f"out.{ending}")
+    exact = [round(time * 1000) * Fraction(1, 1000) for time in times] if ending == "mkv" else times
+    assert [frame.time for frame in found] == exact
+    assert all(one.duration == two.time - one.time for one, two in pairwise(found))
+    after = inspect_clip(tmp_path / f"out.{ending}")
+    assert after.variable
+    assert [chapter.metadata for chapter in after.chapters] == [(("title", "One"),), (("title", "Two"),)]
+    assert after.provenance == {"model": "x"}
+
+
+def test_streams_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    make_rich(tmp_path / "in.mkv")
+    with pytest.raises(OutputError, match=r"cannot hold stream 3 \(srt subtitle, ita\).*\.mkv.*--streams possible"):
+        passed_on(tmp_path / "in.mkv", tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+    notes = passed_on(tmp_path / "in.mkv", tmp_path / "out.mp4", copy_streams="possible")
+    assert sorted(note.split(" was ")[0] for note in notes) == [
+        "Stream 3 (srt subtitle, ita)", "Stream 4 (unknown attachment)"]  # fmt: skip
+    assert [stream.kind for stream in inspect_clip(tmp_path / "out.mp4").copied_streams][:2] == ["audio", "audio"]
+    notes = passed_on(tmp_path / "in.mkv", tmp_path / "silent.mkv", copy_streams=False)
+    assert "Not copied, as asked: stream 1" in notes[0]
+    assert len(inspect_clip(tmp_path / "silent.mkv").streams) == 1
+
+
+def test_sound_longer_than_the_pictures_is_kept_whole(tmp_path: Path) -> None:
+    make_rich(tmp_path / "in.mp4", sounds=("aac",), subtitles="", attach=False, seconds=5.0)
+    passed_on(tmp_path / "in.mp4", tmp_path / "out.mp4")
+    assert packet_hashes(tmp_path / "out.mp4") == packet_hashes(tmp_path / "in.mp4")
+    sound = inspect_clip(tmp_path / "out.mp4").streams[1]
+    assert sound.duration is not None
+    assert sound.duration > 4.9
+
+
+def test_a_part_is_cut_with_its_sound(tmp_path: Path) -> None:
+    times = make_rich(tmp_path / "in.mkv", sounds=("flac",))
+    start, end = Fraction(1, 4), Fraction(1, 2)  # after the begin at 0.5 s
+    passed_on(tmp_path / "in.mkv", tmp_path / "out.mkv", start=start, end=end)
+    wanted = [time - Fraction(3, 4) for time in times if Fraction(3, 4) <= time < 1]
+    found = [frame.time for frame in frames_of(tmp_path / "out.mkv")]
+    assert len(found) == len(wanted) == 4
+    assert max(abs(one - two) for one, two in zip(found, wanted, strict=True)) <= Fraction(1, 1000)
+    before, after = packet_hashes(tmp_path / "in.mkv"), packet_hashes(tmp_path / "out.mkv")
+    assert [(round(stamp + 0.75, 3), digest) for stamp, digest in after[1]] == [
+        (stamp, digest) for stamp, digest in before[1] if 0.75 <= stamp < 1
+    ]
+    info = inspect_clip(tmp_path / "out.mkv")
+    assert [(float(c.start), float(c.end)) for c in info.chapters] == [(0, 0.25)]
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_turned_clips_stand_upright(tmp_path: Path, rotation: int) -> None:
+    make_video(tmp_path / "in.mp4", count=2, rotation=rotation, aspect=Fraction(4, 3), options={"crf": "1"})
+    with read_clip(tmp_path / "in.mp4") as clip:
+        info = clip.info
+        first = next(iter(clip)).pixels
+    assert info.rotation == rotation
+    sides = (WIDTH, HEIGHT) if rotation == 180 else (HEIGHT, WIDTH)
+    assert (info.width, info.height) == sides == first.shape[1::-1]
+    assert info.sample_aspect == (Fraction(4, 3) if rotation == 180 else Fraction(3, 4))
+    wanted = np.rot90(gradient(0), -rotation // 90).astype(int)
+    assert np.abs(first - wanted).mean() < 4
+    passed_on(tmp_path / "in.mp4", tmp_path / "out.mp4")
+    after = inspect_clip(tmp_path / "out.mp4")
+    assert (after.width, after.height, after.rotation) == (*sides, 0)
+    assert after.sample_aspect == info.sample_aspect
+    assert np.abs(frames_of(tmp_path / "out.mp4")[0].pixels - wanted).mean() < 5
+
+
+def test_rates_are_exact(tmp_path: Path) -> None:
+    """Interpolated frames lie between those of the source; NTSC rates do not drift."""
+    step = Fraction(1001, 30_000)
+    make_video(tmp_path / "in.mp4", times=[index * step for index in range(6)], rate=30)
+    info = inspect_clip(tmp_path / "in.mp4")
+    wanted = [index * step / 2 for index in range(11)]
+    with ClipWriter(tmp_path / "out.mp4", like=info, width=WIDTH, height=HEIGHT, rate=Fraction(60_000, 1001)) as out:
+        for index, time in enumerate(wanted):
+            out.write(Frame(gradient(index), time, step / 2))
+    assert [frame.time for frame in frames_of(tmp_path / "out.mp4")] == wanted
+    after = inspect_clip(tmp_path / "out.mp4")
+    assert after.rate == Fraction(60_000, 1001)
+    assert not after.variable
+    assert after.duration == 11 * step / 2
+
+
+def test_a_second_video_and_a_cover_are_copied(tmp_path: Path) -> None:
+    make_video(tmp_path / "one.mp4", count=4)
+    with av.open(str(tmp_path / "one.mp4")) as source, av.open(str(tmp_path / "two.mkv"), "w") as output:
+        packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
+        first = output.add_stream_from_template(source.streams.video[0])
+        second = output.add_stream_from_template(source.streams.video[0])
+        for packet in packets:
+            packet.stream = first
+            output.mux(packet)
+            again = av.Packet(bytes(packet))
+            again.pts, again.dts, again.time_base = packet.pts, packet.dts, packet.time_base
+            again.stream, again.is_keyframe = second, packet.is_keyframe
+            output.mux(again)
+    passed_on(tmp_path / "two.mkv", tmp_path / "out.mkv")
+    assert [stream.main for stream in inspect_clip(tmp_path / "out.mkv").streams] == [True, False]
+    before, after = packet_hashes(tmp_path / "two.mkv"), packet_hashes(tmp_path / "out.mkv")
+    assert len(after[1]) == 4
+    assert after == before
+
+
+@pytest.mark.parametrize("name", ["cars.mp4", "cockatoo.mp4"])
+def test_real_clips_go_through(tmp_path: Path, shared: Path, name: str) -> None:
+    source = shared / "data" / "video" / name
+    passed_on(source, tmp_path / "out.mp4", start=Fraction(0), end=Fraction(1, 2))
+    before, after = packet_hashes(source), packet_hashes(tmp_path / "out.mp4")
+    assert after[1]
+    assert after[1] == [(stamp, digest) for stamp, digest in before[1] if 0 <= stamp < 0.5]
+    with read_clip(source, end=Fraction(1, 2)) as one, read_clip(tmp_path / "out.mp4") as two:
+        assert two.info.pixel_format == one.info.pixel_format
+        pairs = list(zip(one, two, strict=True))
+    assert [a.time for a, _ in pairs] == [b.time for _, b in pairs]
+    errors = [float(np.mean((a.pixels.astype(float) - b.pixels) ** 2)) for a, b in pairs]
+    assert max(errors) < 6.5  # 40 dB at the usual quality
