@@ -28,8 +28,6 @@ from finesight.train.state import save_weights
 from tests.conftest import ROOT
 from tests.data.small import small_pack
 
-RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
-
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -153,14 +151,6 @@ def test_full_disk_leaves_the_former_weights(tmp_path: Path, monkeypatch: pytest
         save_weights(network, path, architecture="collapsible", arguments={}, card={})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=[p.stem for p in RECIPES])
-def test_every_recipe_is_built_and_stepped_twice(path: Path, pack: Path, tmp_path: Path) -> None:
-    recipe = read_recipe(path, [f"data.pack={pack}", "data.patch=4", "data.batch=1", "network.start_from=null"])
-    assert recipe.name == path.stem
-    assert train(recipe, tmp_path, stop_after=2) is None
-    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 2
 
 
 @pytest.mark.parametrize(
