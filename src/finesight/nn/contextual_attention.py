@@ -14,12 +14,12 @@ from torch.utils.checkpoint import checkpoint
 
 from finesight.errors import InputError
 
-__all__ = ["ContextualAttention"]
+__all__ = ["ContextualAttention", "along_columns", "along_rows", "together"]
 
 _SMALLEST_NORM = 1e-4
 
 
-def _along_rows(pairs: Tensor) -> Tensor:
+def along_rows(pairs: Tensor) -> Tensor:
     """Sum over shifts -1, 0, 1 of query row and context row together; ``(r + 2, W, h, w)`` to ``(r, W, h, w)``."""
     total = pairs[1:-1].clone()
     total[:, :, 1:] += pairs[:-2, :, :-1]
@@ -27,7 +27,7 @@ def _along_rows(pairs: Tensor) -> Tensor:
     return total
 
 
-def _along_columns(pairs: Tensor) -> Tensor:
+def along_columns(pairs: Tensor) -> Tensor:
     """The same of query column and context column; the shape stays."""
     total = pairs.clone()
     total[:, 1:, :, 1:] += pairs[:, :-1, :, :-1]
@@ -87,7 +87,7 @@ class _Sample:
         inside = max(start, 0), min(stop, self.height)
         rows = self.query[inside[0] : inside[1] + 2]
         pairs = (rows.flatten(0, 1) @ self.context).view(len(rows), self.width, *self.context_size)
-        pairs = _along_columns(_along_rows(pairs)) * self.scale
+        pairs = along_columns(along_rows(pairs)) * self.scale
         below, above = inside[0] - start, stop - inside[1]
         return F.pad(pairs, (0, 0, 0, 0, 0, 0, below, above)) if below or above else pairs
 
@@ -107,7 +107,7 @@ class _Sample:
         return _fused_column_major(torch.cat(parts) if len(parts) > 1 else parts[0])
 
 
-def _together(weights: Tensor, axis: int, phase: int) -> Tensor:
+def together(weights: Tensor, axis: int, phase: int) -> Tensor:
     """Weights of pixel cells from weights of patches, along one axis of query and context.
 
     The even pixels of cell ``y`` lie in the patches ``y - 1`` and ``y``, the odd ones in ``y`` and ``y + 1``. Along the
@@ -222,11 +222,11 @@ class ContextualAttention(nn.Module):
         weights = pairs.flatten(2).softmax(2).view_as(pairs)
         found = []
         for row in (0, 1):
-            cells = _together(weights, 0, row)
+            cells = together(weights, 0, row)
             phases = []
             for column in (0, 1):
                 pixels = context[:, row::2, column::2].flatten(1).T  # h w, C
-                mixed = _together(cells, 1, column).flatten(2).flatten(0, 1) @ pixels
+                mixed = together(cells, 1, column).flatten(2).flatten(0, 1) @ pixels
                 phases.append(mixed.view(*cells.shape[:2], -1))
             found.append(torch.stack(phases, dim=2))
         return found[0], found[1], weights

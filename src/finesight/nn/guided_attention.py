@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from finesight.errors import InputError
-from finesight.nn.contextual_attention import _along_columns, _along_rows, _together
+from finesight.nn.contextual_attention import along_columns, along_rows, together
 
 __all__ = ["GuidedContextualAttention"]
 
@@ -51,8 +51,8 @@ class _Likeness:
         """Query rows ``start .. stop`` against every position: ``(rows, w, h, w)``."""
         query = self.query[start : stop + 2]
         pairs = (query.flatten(0, 1) @ self.context).view(len(query), self.width + 2, self.height + 2, self.width + 2)
-        pairs = _along_rows(pairs)[:, :, 1:-1]
-        pairs = _along_columns(pairs)[:, 1:-1, :, 1:-1] * self.scale
+        pairs = along_rows(pairs)[:, :, 1:-1]
+        pairs = along_columns(pairs)[:, 1:-1, :, 1:-1] * self.scale
         flat = pairs.flatten(2).flatten(0, 1)
         itself = torch.arange(start * self.width, stop * self.width, device=flat.device)
         penalty = _PENALTY * self.share.flatten()[itself]
@@ -61,7 +61,7 @@ class _Likeness:
 
 def _mirrored_together(weights: Tensor, axis: int, phase: int) -> Tensor:
     """As in contextual attention, and the mirrored pixels of a patch beyond the border count as the ones inside."""
-    cells = _together(weights, axis, phase)
+    cells = together(weights, axis, phase)
     other = axis + 2
     end = weights.shape[other] - 1 if phase == 0 else 0
     length = weights.shape[axis]

@@ -185,7 +185,7 @@ class Fine(nn.Module):
 
 
 class DeepFill(Completion):
-    """The two stages. ``DeepFillV1`` and ``DeepFillV2`` say what each version is made of.
+    """The two stages; the defaults are those of the first version.
 
     Args:
         gated: gated convolutions everywhere.
@@ -202,14 +202,14 @@ class DeepFill(Completion):
     def __init__(
         self,
         *,
-        gated: bool,
-        channel_factor: float,
-        decoder_factor: float,
-        border: Border,
-        output: Literal["clamp", "tanh"],
-        softmax_scale: float,
-        chunk: int,
-        order: ChannelOrder,
+        gated: bool = False,
+        channel_factor: float = 1.0,
+        decoder_factor: float = 1.0,
+        border: Border = "reflect",
+        output: Literal["clamp", "tanh"] = "clamp",
+        softmax_scale: float = 10.0,
+        chunk: int = 2**21,
+        order: ChannelOrder = "bgr",
     ) -> None:
         super().__init__(order=order, multiple=8, least=72)  # the widest dilation reflects 16 pixels of a quarter
         self.stage1 = Coarse(channel_factor, gated=gated, border=border, output=output)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from finesight.errors import SettingError
 from finesight.models.inpainting.completion import ChannelOrder, fixed_size, to_signed
 from finesight.models.inpainting.deepfill import DeepFill
-from finesight.nn.gated_conv import ActivatedConv2d, Border
+from finesight.nn.gated_conv import ActivatedConv2d
 from finesight.nn.traits import Port, Traits
 
 __all__ = ["DeepFillV1", "DeepFillV1Discriminators"]
@@ -23,29 +22,6 @@ class DeepFillV1(DeepFill):
 
     See ``Completion`` for what it takes and gives, ``DeepFill`` for the arguments.
     """
-
-    def __init__(
-        self,
-        *,
-        gated: bool = False,
-        channel_factor: float = 1.0,
-        decoder_factor: float = 1.0,
-        border: Border = "reflect",
-        output: Literal["clamp", "tanh"] = "clamp",
-        softmax_scale: float = 10.0,
-        chunk: int = 2**21,
-        order: ChannelOrder = "bgr",
-    ) -> None:
-        super().__init__(
-            gated=gated,
-            channel_factor=channel_factor,
-            decoder_factor=decoder_factor,
-            border=border,
-            output=output,
-            softmax_scale=softmax_scale,
-            chunk=chunk,
-            order=order,
-        )
 
 
 class Score(nn.Module):
