@@ -16,6 +16,7 @@ from finesight.cli.doctor import doctor
 from finesight.cli.evaluate import evaluate
 from finesight.cli.info import info
 from finesight.cli.inpaint import inpaint
+from finesight.cli.judge import judge
 from finesight.cli.models import models
 from finesight.cli.plot import plot
 from finesight.cli.score import score
@@ -40,6 +41,7 @@ app.add_typer(models, name="models")
 app.command()(score)
 app.command()(evaluate)
 app.add_typer(space, name="space")
+app.add_typer(judge, name="judge")
 app.command()(doctor)
 app.command()(train)
 app.command()(plot)

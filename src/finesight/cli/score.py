@@ -117,6 +117,8 @@ def score(
 
     where = find_device(device)
     names = tuple(part.strip() for part in metric.split(",") if part.strip()) if metric else first.metrics
+    if of_sets := {"fid", "kid"} & {name.lower() for name in names}:
+        raise SettingError(f"{min(of_sets)} compares whole sets, not pictures: use finesight judge sets")
     work = _Work(load_metrics(names, device=where, offline=offline or None), scale, align, str(where))
     console = Console(quiet=quiet, verbose=verbose, json=json)
     if second is not None:
@@ -156,7 +158,7 @@ def _check_protocols(*protocols: Protocol | None) -> None:
     for one in protocols:
         if one is not None and one.name == "hggt-multi":
             raise SettingError(
-                "hggt-multi compares with several references and people's votes: use finesight.evaluate.hggt.score_sets"
+                "hggt-multi compares with several references and people's votes: use finesight judge references"
             )
 
 
