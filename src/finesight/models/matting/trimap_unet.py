@@ -161,7 +161,7 @@ class TrimapUnet(nn.Module):
         features = F.relu(F.pixel_shuffle(self.leave(features), 2))
         features = self.refine(torch.cat((features, seen), dim=1))
         own, trust = self.correct(features).chunk(2, dim=1)
-        return torch.lerp(own, seen[:, 12:13], trust.sigmoid())
+        return torch.lerp(own.to(seen.dtype), seen[:, 12:13], trust.sigmoid().to(seen.dtype))  # autocast mixes them
 
     def seen(self, image: Tensor, trimap: Tensor) -> Tensor:
         """What the first layer is given, ``(N, 14, H, W)``: colours, classes, spread foreground and background, alpha
