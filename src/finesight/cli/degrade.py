@@ -14,11 +14,11 @@ from finesight.cli.batch import Batch
 from finesight.cli.console import Console
 from finesight.cli.options import Debug, Json, Quiet, Verbose
 from finesight.cli.stopping import stoppable
+from finesight.degrade.names import Degradation
 from finesight.errors import CancelledError, InputError, SettingError
 
 if TYPE_CHECKING:
     from finesight.cli.worsen import Settings, Task
-    from finesight.degrade.record import Degradation
     from finesight.media.names import Item
 
 __all__ = ["degrade"]
@@ -36,7 +36,7 @@ def degrade(
         typer.Option("--output", "-o", metavar="FILE|FOLDER", help="- is standard output.", rich_help_panel=_WHERE),
     ] = None,
     degradation: Annotated[
-        Literal["real-esrgan", "first-order", "bicubic"] | None,
+        Degradation | None,
         typer.Option(help="What is done; default real-esrgan.", rich_help_panel=_HOW),
     ] = None,
     scale: Annotated[

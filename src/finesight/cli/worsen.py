@@ -17,7 +17,8 @@ from torch import Tensor
 from finesight import __version__, media
 from finesight.cli.places import check_folder, make_folder
 from finesight.degrade import record as records
-from finesight.degrade.record import Degradation, Record
+from finesight.degrade.names import Degradation
+from finesight.degrade.record import Record
 from finesight.degrade.resize import resize, resize_8bit
 from finesight.errors import InputError, OutputError, SettingError
 from finesight.media.atomic import atomically

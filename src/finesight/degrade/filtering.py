@@ -88,7 +88,8 @@ def correlated(extended: Tensor, kernel: Tensor) -> Tensor:
     tall, wide = extended.shape[-2:]
     high, across = _fast_length(tall), _fast_length(wide)
     # a kernel has few taps: two small products are quicker than a transform of it and its zeros
-    small = kernel.to(extended).to(torch.complex64)
+    taps = kernel.to(extended)
+    small = torch.complex(taps, torch.zeros_like(taps))
     response = _waves(high, high, size, extended) @ small @ _waves(across, across // 2 + 1, size, extended).T
     spectrum = torch.fft.rfft2(extended, s=(high, across)).mul_(response if kernel.dim() == 2 else response[:, None])
     rows = torch.fft.ifft(spectrum, dim=-2)[..., : tall - size + 1, :]  # the others are never looked at

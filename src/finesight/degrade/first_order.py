@@ -6,17 +6,15 @@ parameters on the same picture give the same result.
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
+from finesight.degrade.codec import file_jpeg
 from finesight.degrade.resize import resize
 
 __all__ = ["FirstOrder", "Parameters", "apply", "sample"]
@@ -103,14 +101,6 @@ def _blurred(image: Tensor, kernel: Tensor) -> Tensor:
     return F.conv2d(padded, kernel.to(image)[None, None]).transpose(0, 1)
 
 
-def _jpeg(image: Tensor, quality: int) -> Tensor:
-    pixels = image[0].permute(1, 2, 0).mul(255).round().clamp(0, 255).byte().cpu().numpy()
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    decoded = np.asarray(Image.open(buffer).convert("RGB"))
-    return torch.from_numpy(decoded.copy()).permute(2, 0, 1)[None].to(image) / 255
-
-
 def apply(image: Tensor, parameters: Parameters, *, scale: int) -> Tensor:
     """Degrade one picture.
 
@@ -134,5 +124,5 @@ def apply(image: Tensor, parameters: Parameters, *, scale: int) -> Tensor:
         small = small + parameters.noise / 255 * torch.randn(1, channels, *small.shape[-2:], generator=noise).to(small)
     small = small.clamp(0, 1)
     if parameters.quality is not None:
-        return _jpeg(small, parameters.quality)
+        return file_jpeg(small, parameters.quality)
     return small.mul(255).round().div(255)

@@ -11,22 +11,49 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
+import torch
 from torch import Generator, Tensor
 
-from finesight.degrade import first_order, second_order
+from finesight.degrade import bsrgan, first_order, mmediting, one_stage, second_order, sets, together
+from finesight.degrade.names import DEGRADATIONS, Degradation
+from finesight.degrade.ranges import LARGEST_FACTOR, check
 from finesight.degrade.resize import resize
 from finesight.errors import InputError, SettingError, nearest
 
-__all__ = ["DEGRADATIONS", "Degradation", "Record", "apply", "dumps", "from_dict", "loads", "sample", "to_dict"]
+__all__ = [
+    "DEGRADATIONS",
+    "Degradation",
+    "Record",
+    "apply",
+    "apply_batch",
+    "dumps",
+    "from_dict",
+    "kind_of",
+    "loads",
+    "sample",
+    "to_dict",
+]
 
-Degradation = Literal["real-esrgan", "first-order", "bicubic"]
-DEGRADATIONS: tuple[Degradation, ...] = ("real-esrgan", "first-order", "bicubic")
-LARGEST_FACTOR = 16.0
 _KEYS = ("degradation", "scale", "parameters")
+
+
+Parameters = first_order.Parameters | second_order.Parameters | one_stage.OneStage | bsrgan.Parameters | sets.Parameters
+_SECOND_ORDER = {
+    "real-esrgan": second_order.SecondOrder(),
+    "real-esrgan-mmediting": mmediting.PUBLISHED,
+    "real-esrgan-weak": one_stage.WEAK_SECOND_ORDER,
+}
+_ONE_STAGE = {
+    "hggt": one_stage.TRAINING,
+    "hggt-enhance-noise": one_stage.ENHANCE_NOISE,
+    "hggt-enhance-blur": one_stage.ENHANCE_BLUR,
+}
+_BSRGAN = {"bsrgan": bsrgan.Bsrgan(), "bsrgan-weak": bsrgan.WEAK}
+_TEST = "test-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +62,38 @@ class Record:
 
     degradation: Degradation
     scale: int
-    parameters: first_order.Parameters | second_order.Parameters | None
+    parameters: Parameters | None
+
+
+def kind_of(degradation: Degradation) -> type:
+    """The class of a degradation's parameters."""
+    if degradation in _SECOND_ORDER:
+        return second_order.Parameters
+    if degradation in _ONE_STAGE:
+        return one_stage.OneStage
+    if degradation in _BSRGAN:
+        return bsrgan.Parameters
+    if degradation.startswith(_TEST):
+        return sets.Parameters
+    return first_order.Parameters if degradation == "first-order" else type(None)
 
 
 def sample(degradation: Degradation, scale: int, generator: Generator) -> Record:
     """Draw what happens to one picture, by the published settings of the degradation."""
-    if degradation == "real-esrgan":
-        return Record(degradation, scale, second_order.sample(second_order.SecondOrder(), generator))
-    if degradation == "first-order":
-        return Record(degradation, scale, first_order.sample(first_order.FirstOrder(), generator))
-    return Record(degradation, scale, None)
+    drawn: Parameters | None = None
+    if degradation == "real-esrgan-mmediting":
+        drawn = mmediting.sample(mmediting.PUBLISHED, generator)
+    elif degradation in _SECOND_ORDER:
+        drawn = second_order.sample(_SECOND_ORDER[degradation], generator)
+    elif degradation in _ONE_STAGE:
+        drawn = one_stage.sample(_ONE_STAGE[degradation], generator)
+    elif degradation in _BSRGAN:
+        drawn = bsrgan.sample(_BSRGAN[degradation], scale, generator)
+    elif degradation.startswith(_TEST):
+        drawn = sets.sample(degradation.removeprefix(_TEST), generator)
+    elif degradation == "first-order":
+        drawn = first_order.sample(first_order.FirstOrder(), generator)
+    return Record(degradation, scale, drawn)
 
 
 def apply(image: Tensor, record: Record) -> Tensor:
@@ -57,11 +106,39 @@ def apply(image: Tensor, record: Record) -> Tensor:
     Returns:
         ``(1, 3, H / scale, W / scale)`` in [0, 1]; on the 8-bit grid, except for ``bicubic``.
     """
-    if isinstance(record.parameters, second_order.Parameters):
-        return second_order.apply(image, record.parameters, scale=record.scale)
-    if isinstance(record.parameters, first_order.Parameters):
-        return first_order.apply(image, record.parameters, scale=record.scale)
-    return resize(image, scale=1 / record.scale).clamp(0, 1)
+    given, scale = record.parameters, record.scale
+    if isinstance(given, second_order.Parameters):
+        mm = record.degradation == "real-esrgan-mmediting"
+        return mmediting.apply(image, given, scale=scale) if mm else second_order.apply(image, given, scale=scale)
+    if isinstance(given, one_stage.OneStage):
+        return one_stage.apply(image, given, scale=scale)
+    if isinstance(given, bsrgan.Parameters):
+        return bsrgan.apply(image, given, scale=scale)
+    if isinstance(given, sets.Parameters):
+        levels = image[0].permute(1, 2, 0).mul(255).round().clamp(0, 255).byte().cpu().numpy()
+        small = sets.apply(levels, given, scale=scale)
+        return torch.from_numpy(small.copy()).permute(2, 0, 1)[None].to(image) / 255
+    if isinstance(given, first_order.Parameters):
+        return first_order.apply(image, given, scale=scale)
+    return resize(image, scale=1 / scale).clamp(0, 1)
+
+
+def apply_batch(images: Tensor, records: Sequence[Record]) -> Tensor:
+    """Degrade a batch, each picture as its own record says; all records have one scale.
+
+    Where all are of the second order and the batch is not on a CPU they are done at once; see
+    ``finesight.degrade.together.apply_batch``, which has the choices.
+
+    Raises:
+        SettingError: there are not as many records as pictures, or of several scales.
+    """
+    if len(records) != len(images) or len({record.scale for record in records}) != 1:
+        raise SettingError(f"expected records of one scale for each of {len(images)} pictures, got {len(records)}")
+    drawn = [record.parameters for record in records if record.degradation in ("real-esrgan", "real-esrgan-weak")]
+    if len(drawn) == len(images):
+        second = [given for given in drawn if isinstance(given, second_order.Parameters)]
+        return together.apply_batch(images, second, scale=records[0].scale)
+    return torch.cat([apply(one, own) for one, own in zip(images.split(1), records, strict=True)])
 
 
 def to_dict(record: Record) -> dict[str, Any]:
@@ -77,16 +154,12 @@ def from_dict(content: object) -> Record:
         SettingError: a key that is unknown or missing, or a value of another kind or out of range; its place is named.
     """
     keys = _object(content, "the record", _KEYS)
-    degradation = _value(keys["degradation"], Degradation, "degradation")
+    degradation = _value(keys["degradation"], Literal[*DEGRADATIONS], "degradation")
     scale = _value(keys["scale"], int, "scale")
     if not 1 <= scale <= LARGEST_FACTOR:
         raise SettingError(f"scale: expected 1 to {LARGEST_FACTOR:g}, found {scale}")
-    kinds = {"real-esrgan": second_order.Parameters, "first-order": first_order.Parameters, "bicubic": type(None)}
-    parameters = _value(keys["parameters"], kinds[degradation], "parameters")
-    if isinstance(parameters, second_order.Parameters):
-        _check_second_order(parameters)
-    elif isinstance(parameters, first_order.Parameters):
-        _check_first_order(parameters)
+    parameters = _value(keys["parameters"], kind_of(degradation), "parameters")
+    check(parameters)
     return Record(degradation, scale, parameters)
 
 
@@ -169,43 +242,3 @@ def _plain(content: Any, kind: Any, place: str) -> Any:
 def _shown(content: object) -> str:
     text = json.dumps(content, default=str)
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _within(value: float, low: float, high: float, place: str, *, open_low: bool = False) -> None:
-    if not low <= value <= high or (open_low and value == low):
-        raise SettingError(f"{place}: expected {'above ' if open_low else ''}{low:g} to {high:g}, found {value:g}")
-
-
-def _check_kernel(kernel: second_order.Kernel, place: str) -> None:
-    if kernel.family == "none":
-        return
-    _within(kernel.size, 1, second_order.LARGEST_KERNEL, f"{place}.size")
-    if kernel.size % 2 == 0:
-        raise SettingError(f"{place}.size: expected an odd number, found {kernel.size}")
-    if kernel.family == "sinc":
-        _within(kernel.cutoff, 0, math.pi, f"{place}.cutoff", open_low=True)
-        return
-    _within(kernel.sigma_x, 1e-3, 1e3, f"{place}.sigma_x")
-    if kernel.family.endswith("aniso"):
-        _within(kernel.sigma_y, 1e-3, 1e3, f"{place}.sigma_y")
-    _within(kernel.shape, 0, 100, f"{place}.shape", open_low=True)
-
-
-def _check_second_order(parameters: second_order.Parameters) -> None:
-    for name, stage in (("first", parameters.first), ("second", parameters.second)):
-        place = f"parameters.{name}"
-        _check_kernel(stage.blur, f"{place}.blur")
-        _within(stage.resize.factor, 0, LARGEST_FACTOR, f"{place}.resize.factor", open_low=True)
-        _within(stage.noise.strength, 0, 255, f"{place}.noise.strength")
-        _within(stage.noise.seed, 0, 2**63 - 1, f"{place}.noise.seed")
-        _within(stage.quality, 0, 99.999, f"{place}.quality", open_low=True)
-    _check_kernel(parameters.final_sinc, "parameters.final_sinc")
-
-
-def _check_first_order(parameters: first_order.Parameters) -> None:
-    for number, sigma in enumerate(parameters.sigma or ()):
-        _within(sigma, 1e-3, 100, f"parameters.sigma[{number}]")
-    _within(parameters.noise, 0, 255, "parameters.noise")
-    _within(parameters.noise_seed, 0, 2**63 - 1, "parameters.noise_seed")
-    if parameters.quality is not None:
-        _within(parameters.quality, 1, 100, "parameters.quality")

@@ -17,24 +17,46 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from finesight.degrade import kernels
+from finesight.degrade.draws import Draws
 from finesight.degrade.filtering import filter_each, filter_one
 from finesight.degrade.jpeg import jpeg
 from finesight.degrade.noise import gaussian_field, poisson_field, with_noise
 
-__all__ = ["Kernel", "Noise", "Parameters", "Resize", "SecondOrder", "Stage", "StageSettings", "apply", "sample"]
+__all__ = [
+    "Kernel",
+    "Noise",
+    "Parameters",
+    "Resize",
+    "SecondOrder",
+    "Stage",
+    "StageSettings",
+    "apply",
+    "blurred",
+    "draw_stage",
+    "noise_field",
+    "resized",
+    "sample",
+]
 
 Mode = Literal["area", "bilinear", "bicubic"]
 Family = Literal["iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso", "sinc", "none"]
 _MODES: tuple[Mode, ...] = ("area", "bilinear", "bicubic")
 _FAMILIES: tuple[Family, ...] = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso")
-_PROBABILITIES = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
 LARGEST_KERNEL = 21
 
 
 @dataclass(frozen=True, slots=True)
 class StageSettings:
-    """One order: ranges are uniform, sigmas of blur in pixels, of noise in 1/255."""
+    """One order: ranges are uniform, sigmas of blur in pixels, of noise in 1/255.
 
+    ``sizes`` are those of kernels, odd and at most 21; ``families`` the probabilities of iso, aniso, generalized_iso,
+    generalized_aniso, plateau_iso, plateau_aniso. ``shape_rule``: half of the shapes below 1 and half above; ``narrow``
+    first draws the range's other end, as mmediting does, which leaves more of them near 1.
+    """
+
+    sizes: tuple[int, ...] = (7, 9, 11, 13, 15, 17, 19, 21)
+    families: tuple[float, float, float, float, float, float] = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
+    shape_rule: Literal["published", "narrow"] = "published"
     sinc_probability: float = 0.1
     sigma: tuple[float, float] = (0.2, 3.0)
     generalized_shape: tuple[float, float] = (0.5, 4.0)
@@ -137,48 +159,35 @@ class Parameters:
     jpeg_last: bool
 
 
-class _Draws:
-    """Numbers out of one generator."""
-
-    def __init__(self, generator: torch.Generator) -> None:
-        self.generator = generator
-
-    def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
-        return low + (high - low) * float(torch.rand((), generator=self.generator, dtype=torch.float64))
-
-    def integer(self, bound: int) -> int:
-        return int(torch.randint(bound, (), generator=self.generator))
-
-    def index(self, probabilities: tuple[float, ...]) -> int:
-        weights = torch.tensor(probabilities, dtype=torch.float64)
-        return int(torch.multinomial(weights, 1, generator=self.generator))
-
-
-def _shape(draw: _Draws, low: float, high: float) -> float:
+def _shape(draw: Draws, low: float, high: float, rule: Literal["published", "narrow"]) -> float:
     """Half of the shapes below 1, half above."""
+    if rule == "narrow":
+        low = high = draw.uniform(low, high)
     return draw.uniform(low, 1.0) if draw.uniform() < 0.5 else draw.uniform(1.0, high)
 
 
-def _sinc(draw: _Draws, *, small: bool) -> Kernel:
-    size = 7 + 2 * draw.integer(8)
+def _sinc(draw: Draws, sizes: tuple[int, ...], *, small: bool) -> Kernel:
+    size = sizes[draw.integer(len(sizes))]
     lowest = math.pi / 3 if small or size < 13 else math.pi / 5
     return Kernel("sinc", size, cutoff=draw.uniform(lowest, math.pi))
 
 
-def _blur(draw: _Draws, settings: StageSettings) -> Kernel:
+def _blur(draw: Draws, settings: StageSettings) -> Kernel:
     if draw.uniform() < settings.sinc_probability:
-        return _sinc(draw, small=False)
-    size = 7 + 2 * draw.integer(8)
-    family = _FAMILIES[draw.index(_PROBABILITIES)]
+        return _sinc(draw, settings.sizes, small=False)
+    size = settings.sizes[draw.integer(len(settings.sizes))]
+    family = _FAMILIES[draw.index(settings.families)]
     sigma_x, sigma_y = draw.uniform(*settings.sigma), draw.uniform(*settings.sigma)
     angle = draw.uniform(-math.pi, math.pi)
-    shape = _shape(draw, *(settings.plateau_shape if "plateau" in family else settings.generalized_shape))
+    shapes = settings.plateau_shape if "plateau" in family else settings.generalized_shape
+    shape = _shape(draw, *shapes, settings.shape_rule)
     if family.endswith("_iso") or family == "iso":
         sigma_y, angle = sigma_x, 0.0
     return Kernel(family, size, sigma_x, sigma_y, angle, shape)
 
 
-def _stage(draw: _Draws, settings: StageSettings) -> Stage:
+def draw_stage(draw: Draws, settings: StageSettings) -> Stage:
+    """One order."""
     blur = _blur(draw, settings)
     if draw.uniform() >= settings.blur_probability:
         blur = Kernel()
@@ -188,15 +197,15 @@ def _stage(draw: _Draws, settings: StageSettings) -> Stage:
     gaussian = draw.uniform() < settings.gaussian_probability
     strength = draw.uniform(*(settings.gaussian if gaussian else settings.poisson))
     gray = draw.uniform() < settings.gray_probability
-    noise = Noise("gaussian" if gaussian else "poisson", strength, gray, draw.integer(2**31 - 1))
+    noise = Noise("gaussian" if gaussian else "poisson", strength, gray, draw.seed())
     return Stage(blur, Resize(factor, mode), noise, draw.uniform(*settings.jpeg))
 
 
 def sample(settings: SecondOrder, generator: torch.Generator) -> Parameters:
     """Draw what happens to one picture."""
-    draw = _Draws(generator)
-    first, second = _stage(draw, settings.first), _stage(draw, settings.second)
-    sinc = _sinc(draw, small=True)
+    draw = Draws(generator)
+    first, second = draw_stage(draw, settings.first), draw_stage(draw, settings.second)
+    sinc = _sinc(draw, settings.first.sizes, small=True)
     if draw.uniform() >= settings.final_sinc_probability:
         sinc = Kernel()
     return Parameters(first, second, _MODES[draw.integer(3)], sinc, jpeg_last=draw.uniform() < 0.5)
@@ -223,7 +232,8 @@ def noise_field(image: Tensor, noise: Noise) -> Tensor:
     return field.to(image)
 
 
-def _blurred(image: Tensor, kernel: Kernel) -> Tensor:
+def blurred(image: Tensor, kernel: Kernel) -> Tensor:
+    """Pictures filtered with one kernel; left alone by a pulse."""
     return image if kernel.family == "none" else filter_one(image, kernel.own_values())
 
 
@@ -253,10 +263,10 @@ def apply(image: Tensor, parameters: Parameters, *, scale: int) -> Tensor:
     """
     height, width = image.shape[-2:]
     first, second = parameters.first, parameters.second
-    out = _blurred(image, first.blur)
+    out = blurred(image, first.blur)
     out = resized(out, first.resize.mode, factor=first.resize.factor)
     out = jpeg(with_noise(out, noise_field(out, first.noise)), first.quality)
-    out = _blurred(out, second.blur)
+    out = blurred(out, second.blur)
     factor = second.resize.factor / scale
     out = resized(out, second.resize.mode, size=(max(1, int(height * factor)), max(1, int(width * factor))))
     out = with_noise(out, noise_field(out, second.noise))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from finesight.degrade.names import Degradation
+from finesight.errors import SettingError
 from finesight.train.settings.pack import FirstOrderSettings
 from finesight.train.settings.strict import Strict
 
@@ -21,6 +23,12 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class FirstStageSettings(Strict):
     """The first order; see ``finesight.degrade.second_order.StageSettings``."""
 
+    sizes: tuple[int, ...] = Field((7, 9, 11, 13, 15, 17, 19, 21), min_length=1, description="of kernels, odd")
+    families: tuple[Probability, Probability, Probability, Probability, Probability, Probability] = Field(
+        (0.45, 0.25, 0.12, 0.03, 0.12, 0.03),
+        description="iso, aniso, generalized iso, generalized aniso, plateau iso, plateau aniso",
+    )
+    shape_rule: Literal["published", "narrow"] = "published"
     sinc_probability: Probability = 0.1
     sigma: tuple[float, float] = (0.2, 3.0)
     generalized_shape: tuple[float, float] = (0.5, 4.0)
@@ -36,8 +44,10 @@ class FirstStageSettings(Strict):
 
     def ranges(self) -> StageSettings:
         """What the degradation itself takes."""
-        from finesight.degrade.second_order import StageSettings
+        from finesight.degrade.second_order import LARGEST_KERNEL, StageSettings
 
+        if any(size % 2 == 0 or not 1 <= size <= LARGEST_KERNEL for size in self.sizes):
+            raise SettingError(f"sizes: expected odd numbers from 1 to {LARGEST_KERNEL}, got {list(self.sizes)}")
         return StageSettings(**self.model_dump())
 
 
@@ -67,7 +77,7 @@ class SecondOrderSettings(Strict):
         return SecondOrder(self.first.ranges(), self.second.ranges(), self.final_sinc_probability)
 
 
-DegradationSettings = Literal["bicubic", "first-order", "real-esrgan"] | FirstOrderSettings | SecondOrderSettings
+DegradationSettings = Degradation | FirstOrderSettings | SecondOrderSettings
 """A name stands for the published ranges."""
 
 
