@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from finesight.errors import CancelledError, InputError
 from finesight.media import from_array
 from finesight.progress import Cancel
 from finesight.run import Upscaler
-from finesight.run.compute import Computer
+from finesight.run.budget import Budget
+from finesight.run.canvas import ArraySink, Canvas
+from finesight.run.compute import Computer, compute_plan
+from finesight.run.engines.torch import TorchNetwork
+from finesight.run.stage import plan_stage
 
 from .networks import Plain, model_of
 
@@ -71,22 +76,29 @@ def test_one_call_of_the_network_for_a_batch(monkeypatch: pytest.MonkeyPatch) ->
     assert sizes == [36, 14]  # of 384 x 384 pixels together
 
 
-def test_tiles_of_one_picture_go_together_where_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = []
-    call = Computer.__call__
+@pytest.mark.parametrize("batch", [2, 5, 100])
+def test_tiles_of_one_picture_in_batches(batch: int) -> None:
+    network = Plain()
+    given = picture(100, 90).pixels
+    computer = Computer(TorchNetwork(network, torch.device("cpu")), network.traits)
+    stage = plan_stage(given, computer, Budget(0, 10**9, 1000.0), exact=True, tile=40)
+    assert stage.batch > len(stage.plan) > 4
+    found = []
+    for size in (1, batch):
+        out = np.zeros((200, 180, 3), np.float32)
+        canvas = Canvas(stage.plan, 2, ArraySink(out))
+        compute_plan(stage.view, stage.plan, computer, canvas, batch=size)
+        found.append(out)
+    assert np.abs(found[0] - found[1]).max() < 1e-6
 
-    def counting(self: Computer, tiles, margin, where):
-        sizes.append(len(tiles))
-        return call(self, tiles, margin, where)
 
-    monkeypatch.setattr(Computer, "__call__", counting)
-    given = picture(100, 90)
-    expected, _ = upscaler()(given)
-    sizes.clear()
-    found, report = upscaler(tile=40)(given)
-    assert report.tiles > 4
-    assert max(sizes) == report.tiles
-    assert np.array_equal(found.pixels, expected.pixels)
+def test_a_batch_is_no_larger_than_memory_allows() -> None:
+    network = Plain()
+    computer = Computer(TorchNetwork(network, torch.device("cpu")), network.traits)
+    given = picture(64, 64).pixels
+    assert plan_stage(given, computer, Budget(0, 10**9, 1000.0)).batch == 36  # of 384 x 384 pixels together
+    assert plan_stage(given, computer, Budget(0, 3 * 64 * 64 * 1000, 1000.0)).batch == 3
+    assert plan_stage(given, computer, Budget(0, 64 * 64 * 1000, 1000.0)).batch == 1
 
 
 def test_constant_transparency_goes_along() -> None:

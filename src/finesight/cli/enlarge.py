@@ -295,10 +295,16 @@ def foresee(order: Order, settings: Settings) -> dict[str, Any]:
         Error: it cannot be read or done.
     """
     job = order.job
-    picture = order.picture if order.picture is not None else media.read(job.item.source)
-    models = settings.upscaler.models(order.scale, picture.format)
-    scale, size = settings.asked_of(order)
-    facts = settings.upscaler.estimate(picture, scale, size=size).as_dict()
+    if by_strips(order, settings):
+        from finesight.run.foresee import estimate_file
+
+        models = settings.upscaler.models(settings.scale, order.format)
+        facts = estimate_file(job.item.source, models[0], settings.upscaler.settings).as_dict() | {"streamed": True}
+    else:
+        picture = order.picture if order.picture is not None else media.read(job.item.source)
+        models = settings.upscaler.models(order.scale, picture.format)
+        scale, size = settings.asked_of(order)
+        facts = settings.upscaler.estimate(picture, scale, size=size).as_dict()
     del facts["models"]
     tile = facts.pop("tile")
     return {

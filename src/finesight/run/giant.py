@@ -26,6 +26,7 @@ from finesight.progress import Cancel, Progress, silent
 from finesight.run.budget import Budget
 from finesight.run.canvas import Canvas
 from finesight.run.compute import Computer, compute_plan
+from finesight.run.engines import Prepared
 from finesight.run.engines.torch import TorchNetwork
 from finesight.run.faces import fixed
 from finesight.run.journal import Journal, RowsSink
@@ -40,7 +41,7 @@ from finesight.run.tiles import Plan, Span, axis_spans, plan_tiles
 from finesight.run.work import Settings
 from finesight.zoo.model import Model
 
-__all__ = ["MEMORY", "STREAM_FROM", "enlarge_file", "too_large", "why_not"]
+__all__ = ["MEMORY", "STREAM_FROM", "Way", "choose_way", "enlarge_file", "too_large", "why_not"]
 
 MEMORY = 900_000_000
 """Peak resident bytes that tiles are planned for on a CPU where nobody gives ``memory``."""
@@ -196,13 +197,16 @@ def enlarge_file(
     size = shape[0] * shape[1] * shape[2] * dtype.itemsize
     with Journal(target, _job(source, model, settings, header), size) as journal:
         resumed = journal.finished() if journal.how is not None else 0
-        computer, plan, why, notes, limit = _prepare(journal, model, settings, header, seen)
+        way = _way(journal, model, settings, header, seen)
         with StripReader(source) as reader:
-            _compute(reader, journal, computer, plan, shape, dtype, progress, cancel)
+            _compute(reader, journal, way.computer, way.plan, shape, dtype, progress, cancel)
+        notes = [*journal.notes, *way.notes]
         if resumed:
-            notes.append(f"went on behind {resumed} of {len(plan.rows)} finished rows of tiles of an interrupted run")
-        notes = [*journal.notes, *notes, *computer.notes]
-        report = _report(model, computer, plan, why, time.perf_counter() - began, shape, limit, notes)
+            notes.append(
+                f"went on behind {resumed} of {len(way.plan.rows)} finished rows of tiles of an interrupted run"
+            )
+        notes += way.computer.notes
+        report = _report(model, way, time.perf_counter() - began, shape, notes)
         facts = {name: getattr(header, name) for name in ("icc", "exif", "xmp", "dpi", "format", "times", "notes")}
         result = blank(shape[1], shape[0], shape[2], header.depth, iptc=header.iptc, comments=header.comments, **facts)
         if seen.alpha is not None:
@@ -243,45 +247,72 @@ def _job(source: str | os.PathLike[str], model: Model, settings: Settings, heade
     }
 
 
-def _prepare(
-    journal: Journal, model: Model, settings: Settings, header: Picture, seen: _Seen
-) -> tuple[Computer, Plan, str, list[str], int]:
-    """The network and the tiles: as the journal says, or chosen now and written down there."""
-    network, traits, device = model.network, model.traits, settings.device
-    memory = settings.memory
-    if memory is None and device.type == "cpu":
-        memory = max(MEMORY, resident() + LEAST)
-    how = journal.how
-    if how is not None:
-        prepared = prepare(Choice(how["engine"], how["precision"], how["channels_last"]), network, device)
-        why, notes = str(how["why"]), []
-    else:
-        precision = "float32" if settings.precision == "auto" and header.depth != 8 else settings.precision
-        work = header.width * header.height
-        chosen = choose(network, device, seen.sample, work, engine=settings.engine, precision=precision)
-        prepared, why, notes = chosen.prepared, chosen.why, list(chosen.notes)
-    plain = prepared.engine == "torch" and prepared.precision == "float32"
-    computer = Computer(prepared, traits, None if plain else lambda: TorchNetwork(network, device))
-    if how is not None:
-        computer.limit = memory if isinstance(memory, int) else None
-        return computer, _plan_of(header, traits.multiple, how), why, notes, computer.limit or 0
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a file will be computed; ``measuring`` are seconds that choosing it again would not take."""
+
+    computer: Computer
+    plan: Plan
+    why: str
+    notes: tuple[str, ...]
+    limit: int
+    measuring: float = 0.0
+
+
+def choose_way(model: Model, settings: Settings, header: Picture, sample: Pixels) -> Way:
+    """The network and the tiles for a file of that header, chosen by a ``sample`` of it.
+
+    Raises:
+        MemoryLimitError: see ``plan_stage``.
+    """
+    network, device = model.network, settings.device
+    memory = _limit(settings)
+    precision = "float32" if settings.precision == "auto" and header.depth != 8 else settings.precision
+    work = header.width * header.height
+    chosen = choose(network, device, sample, work, engine=settings.engine, precision=precision)
+    computer = _computer(chosen.prepared, model)
     budget = Budget.of(memory, device, chosen.per_pixel, 0)
     computer.limit = budget.limit
-    shape = (header.height, header.width, header.channels)
-    pixels = np.broadcast_to(np.zeros((1, 1, 1), DTYPES[header.depth]), shape)
+    pixels = np.broadcast_to(np.zeros((1, 1, 1), DTYPES[header.depth]), (header.height, header.width, header.channels))
     plan = plan_stage(pixels, computer, budget, exact=True, tile=settings.tile).plan
-    channels_last = bool(getattr(prepared, "channels_last", False))
+    return Way(computer, plan, chosen.why, chosen.notes, budget.limit, chosen.measuring)
+
+
+def _limit(settings: Settings) -> str | int | None:
+    if settings.memory is None and settings.device.type == "cpu":
+        return max(MEMORY, resident() + LEAST)
+    return settings.memory
+
+
+def _computer(prepared: Prepared, model: Model) -> Computer:
+    plain = prepared.engine == "torch" and prepared.precision == "float32"
+    return Computer(prepared, model.traits, None if plain else lambda: TorchNetwork(model.network, prepared.device))
+
+
+def _way(journal: Journal, model: Model, settings: Settings, header: Picture, seen: _Seen) -> Way:
+    """As the journal says, or chosen now and written down there."""
+    how = journal.how
+    if how is not None:
+        prepared = prepare(
+            Choice(how["engine"], how["precision"], how["channels_last"]), model.network, settings.device
+        )
+        computer, memory = _computer(prepared, model), _limit(settings)
+        computer.limit = memory if isinstance(memory, int) else None
+        plan = _plan_of(header, model.traits.multiple, how)
+        return Way(computer, plan, str(how["why"]), (), computer.limit or 0)
+    way = choose_way(model, settings, header, seen.sample)
+    computes = way.computer.prepared
     journal.begin(
         {
-            "engine": prepared.engine,
-            "precision": prepared.precision,
-            "channels_last": channels_last,
-            "why": why,
-            "tile": list(plan.tile),
-            "margin": plan.margin,
+            "engine": computes.engine,
+            "precision": computes.precision,
+            "channels_last": bool(getattr(computes, "channels_last", False)),
+            "why": way.why,
+            "tile": list(way.plan.tile),
+            "margin": way.plan.margin,
         }
     )
-    return computer, plan, why, notes, budget.limit
+    return way
 
 
 def _plan_of(header: Picture, multiple: int, how: dict[str, Any]) -> Plan:
@@ -345,16 +376,8 @@ def _rows(
         yield strip
 
 
-def _report(
-    model: Model,
-    computer: Computer,
-    plan: Plan,
-    why: str,
-    seconds: float,
-    shape: tuple[int, int, int],
-    limit: int,
-    notes: list[str],
-) -> Report:
+def _report(model: Model, way: Way, seconds: float, shape: tuple[int, int, int], notes: list[str]) -> Report:
+    computer, plan = way.computer, way.plan
     prepared = computer.prepared
     return Report(
         scale=float(model.traits.scale or 1),
@@ -368,9 +391,10 @@ def _report(
         device=str(prepared.device),
         precision=prepared.precision,
         engine=prepared.engine,
-        why=why,
+        why=way.why,
         seconds=seconds,
         megapixels_per_second=shape[0] * shape[1] / 1e6 / max(seconds, 1e-9),
-        memory=limit,
+        memory=way.limit,
+        network=computer.seconds,
         notes=tuple(dict.fromkeys(notes)),
     )

@@ -156,4 +156,6 @@ def run_stage(
     else:
         sink = ResizeSink(out, (height, width), top=top, left=left)
     canvas = Canvas(stage.plan, scale, sink)
-    compute_plan(view, stage.plan, computer, canvas, batch=stage.batch, progress=progress, cancel=cancel)
+    # A CPU has nothing to gain: its tiles are as large as runs well, and a batch may round differently.
+    batch = 1 if computer.prepared.device.type == "cpu" else stage.batch
+    compute_plan(view, stage.plan, computer, canvas, batch=batch, progress=progress, cancel=cancel)

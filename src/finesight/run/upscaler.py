@@ -18,6 +18,7 @@ from finesight.run.choose import DEFAULT_SCALE, LARGEST_SCALE, chain_of_scales, 
 from finesight.run.devices import find_device
 from finesight.run.engines import Engine, Precision
 from finesight.run.faces import check_scale_of, check_size
+from finesight.run.foresee import estimate
 from finesight.run.kinds import AnyPicture, as_picture
 from finesight.run.many import alike, together
 from finesight.run.memory import parse_bytes
@@ -25,7 +26,7 @@ from finesight.run.particular import enlarge_alpha, sees_colours_only
 from finesight.run.reference import bind, takes_reference
 from finesight.run.report import Estimate, Report
 from finesight.run.seams import find_seam
-from finesight.run.work import Networks, Settings, Work, estimate
+from finesight.run.work import Networks, Settings, Work
 from finesight.zoo.model import Model
 
 __all__ = ["Upscaler", "upscale"]

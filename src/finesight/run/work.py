@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from finesight.errors import SettingError
-from finesight.media.picture import Picture
 from finesight.progress import Cancel, Progress, silent
 from finesight.run.budget import Budget, bytes_per_pixel
 from finesight.run.canvas import ResizeSink
@@ -18,18 +17,15 @@ from finesight.run.compute import Computer
 from finesight.run.engines import Engine, Precision, Prepared
 from finesight.run.engines.torch import TorchNetwork
 from finesight.run.ensemble import TURNS, SelfEnsemble
-from finesight.run.memory import resident
 from finesight.run.particular import check_whole, particular
 from finesight.run.query import Queries, run_queries
-from finesight.run.report import Estimate, Report
+from finesight.run.report import Report
 from finesight.run.seams import Seam
 from finesight.run.select import PROBE_WORTH, choose
 from finesight.run.stage import Stage, plan_stage, run_stage
 from finesight.zoo.model import Model
 
-__all__ = ["Networks", "Ready", "Settings", "Work", "estimate"]
-
-_SAMPLE = 256 * 256
+__all__ = ["Networks", "Ready", "Settings", "Work", "compute"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +178,7 @@ class Work:
             out = np.empty((*size, pixels.shape[2]), dtype)
             area = pixels.shape[0] * pixels.shape[1]
             counted = _counted(self.progress, self._done, area, total)
-            _compute(stage, ready.computer, out, progress=counted, cancel=self.cancel)
+            compute(stage, ready.computer, out, progress=counted, cancel=self.cancel)
             self.network += ready.computer.seconds - inside
             self._done += area
             self.stages.append(stage)
@@ -222,9 +218,10 @@ class Work:
         )
 
 
-def _compute(
+def compute(
     stage: Stage, computer: Computer, out: np.ndarray, *, progress: Progress = silent, cancel: Cancel | None = None
 ) -> None:
+    """Compute ``stage`` into ``out``, in the way of its network."""
     run = run_queries if isinstance(computer, Queries) else run_stage
     run(stage, computer, out, progress=progress, cancel=cancel)  # type: ignore[arg-type]  # looked at above
 
@@ -236,66 +233,3 @@ def _counted(progress: Progress, before: int, area: int, whole: int) -> Progress
         progress(before + area * done // total, whole, note)
 
     return report
-
-
-def estimate(work: Work, picture: Picture) -> Estimate:
-    """What ``work`` on ``picture`` would take: its tiles are planned, one of them is computed twice and timed.
-
-    The first computation of a tile is slower than the next ones and counts once. Networks after the first are timed on
-    the same pixels. Preparing the networks counts too, so that the command's time is told.
-    """
-    pixels, began = picture.pixels, time.perf_counter()
-    seconds, peak, tiles = 0.0, 0.0, 0
-    final, base = pixels.dtype, resident()
-    first: tuple[Ready, Stage] | None = None
-    seen: list[Ready] = []
-    for index in range(len(work.models)):
-        ready, stage, size, dtype = work.prepare(index, pixels, final)
-        prepared = time.perf_counter() - began - (0 if ready in seen else ready.measuring)
-        seen.append(ready)
-        cold, warm, sample = _time_tile(stage, ready, picture.pixels, size[0] / pixels.shape[0])
-        computed = stage.plan.computed * work.planes
-        seconds += prepared + max(0.0, cold - warm) + warm * computed / sample
-        tile = stage.plan.tile[0] * stage.plan.tile[1]
-        results = size[0] * size[1] * pixels.shape[2] * dtype.itemsize * work.planes
-        peak = max(peak, pixels.nbytes * (index > 0) + results + tile * ready.per_pixel)
-        tiles += len(stage.plan) * work.planes
-        first = first or (ready, stage)
-        # What the next network would see has the right size; its content is not known yet and costs no memory.
-        pixels = np.broadcast_to(np.zeros((1, 1, pixels.shape[2]), dtype), (*size, pixels.shape[2]))
-        began = time.perf_counter()
-    assert first is not None
-    ready, stage = first
-    computes = ready.computer.prepared
-    on_host = computes.device.type == "cpu"
-    return Estimate(
-        seconds=seconds,
-        memory=int(peak + base) if on_host else int(stage.plan.tile[0] * stage.plan.tile[1] * ready.per_pixel),
-        width=work.size[1],
-        height=work.size[0],
-        models=tuple(model.card.name for model in work.models),
-        tile=stage.plan.tile,
-        tiles=tiles,
-        exact=stage.plan.exact,
-        overlap=stage.plan.margin,
-        device=str(computes.device),
-        precision=computes.precision,
-        engine=computes.engine,
-    )
-
-
-def _time_tile(stage: Stage, ready: Ready, pixels: np.ndarray, wanted: float) -> tuple[float, float, int]:
-    """Seconds of a tile the first time and from then on, and how many pixels it has; at most 256x256 are tried."""
-    height, width = (min(side, limit) for side, limit in zip(stage.plan.tile, pixels.shape[:2], strict=True))
-    shrink = max(1.0, (height * width / _SAMPLE) ** 0.5)
-    height, width = max(1, int(height / shrink)), max(1, int(width / shrink))
-    crop = np.ascontiguousarray(pixels[:height, :width])
-    scale = wanted if isinstance(ready.computer, Queries) else ready.computer.traits.scale or 1
-    out = np.empty((round(height * scale), round(width * scale), pixels.shape[2]), pixels.dtype)
-    budget = Budget(0, int(1e15), ready.per_pixel)
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        _compute(plan_stage(crop, ready.computer, budget), ready.computer, out)
-        seconds.append(time.perf_counter() - began)
-    return seconds[0], min(seconds[1:]), height * width
