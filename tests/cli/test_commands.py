@@ -224,7 +224,9 @@ def test_training_stops_on_ctrl_c_and_goes_on(environment: dict[str, str], pack:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert one_line(err), err
+    *cost, last = err.splitlines(keepends=True)
+    assert "parameters; " in cost[0]
+    assert one_line(last), err
     assert not list((tmp_path / "run").glob("*.part"))
     import torch
 
