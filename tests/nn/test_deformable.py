@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from finesight.errors import SettingError
+from finesight.nn import deformable_strips
 from finesight.nn.deformable import DeformablePack, ModulatedDeformablePack, deformable_convolution
 
 
@@ -123,7 +124,9 @@ def test_strips_leave_no_trace(chunk: int) -> None:
 
 
 @pytest.mark.parametrize("border", ["zeros", "legacy"])
-def test_gradient(border: str) -> None:
+@pytest.mark.parametrize("kept", [0, 2**26])
+def test_gradient(border: str, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deformable_strips, "KEPT", kept)  # samples looked up again, or remembered
     generator = torch.Generator().manual_seed(5)
     shapes = {"x": (1, 4, 4, 5), "offset": (1, 36, 4, 5), "weight": (2, 2, 3, 3), "bias": (2,), "mask": (1, 18, 4, 5)}
     tensors = {n: torch.rand(s, generator=generator, dtype=torch.float64) * 0.8 + 0.1 for n, s in shapes.items()}
@@ -142,7 +145,22 @@ def test_gradient(border: str) -> None:
             chunk=10,  # type: ignore[arg-type]
         )
 
+    tensors["mask"][0, 3] = 0  # its gradient is not
     assert torch.autograd.gradcheck(call, tuple(tensor.requires_grad_() for tensor in tensors.values()), atol=1e-6)
+
+
+def test_gradient_of_some_only() -> None:
+    x, offset, weight = torch.rand(2, 2, 5, 6), torch.rand(2, 18, 5, 6) * 2 - 1, torch.rand(3, 2, 3, 3)
+    expected = torch.autograd.grad(
+        deformable_convolution(x, offset.requires_grad_(), weight.requires_grad_(), padding=1).square().sum(),
+        (offset, weight),
+    )
+    for tensor, whole in zip((offset, weight), expected, strict=True):
+        for other in (offset, weight):
+            other.requires_grad_(other is tensor)
+        answer = deformable_convolution(x, offset, weight, padding=1, chunk=6)
+        (found,) = torch.autograd.grad(answer.square().sum(), tensor)
+        torch.testing.assert_close(found, whole)
 
 
 def test_inputs_stay_and_nan_stays_where_it_is() -> None:

@@ -2,27 +2,20 @@
 
 Zhu et al., "Deformable ConvNets v2" (CVPR 2019). All taps of all groups of a strip of rows are looked up by one batched
 call, and one ordinary convolution of size (taps x 1) joins them: exportable, differentiable, in bounded memory.
+``finesight.nn.deformable_strips`` holds the work on one strip and its gradient.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from finesight.errors import SettingError
+from finesight.nn.deformable_strips import BorderRule, Geometry, Learning, convolve
 
 __all__ = ["BorderRule", "DeformablePack", "ModulatedDeformablePack", "deformable_convolution"]
-
-BorderRule = Literal["zeros", "legacy"]
-
-# Output pixels a strip: the samples of 2,048 pixels, 64 channels and 9 taps stay in a CPU's second-level cache; a GPU
-# needs larger strips to be busy.
-CPU_CHUNK = 2048
-GPU_CHUNK = 65536
 
 
 def deformable_convolution(
@@ -65,33 +58,14 @@ def deformable_convolution(
     taps = weight.shape[-2] * weight.shape[-1]
     deform_groups = offset.shape[1] // (2 * taps)
     _check(x, offset, weight, mask, deform_groups, stride, padding, dilation, groups)
-    rows, columns = offset.shape[-2:]
     exact = torch.promote_types(torch.promote_types(x.dtype, offset.dtype), torch.float32)
-    source = x.to(exact).reshape(-1, x.shape[1] // deform_groups, *x.shape[-2:])  # n*g c/g h w
-    offset = offset.reshape(x.shape[0], deform_groups, taps, 2, rows, columns)
-    mask = None if mask is None else mask.to(exact).reshape(x.shape[0], deform_groups, taps, rows, columns)
-    down, right = _base_positions(weight, rows, columns, stride, padding, dilation, exact)
-    size = (x.shape[-2], x.shape[-1])
-    kernel = weight.flatten(2).unsqueeze(-1)  # o c/groups k 1
-
-    strips = []
-    for strip in _strips(x, rows, columns, chunk):
-        moved = offset[:, :, :, :, strip].to(exact)
-        weights = None if mask is None else mask[:, :, :, strip]
-        if border == "legacy":
-            inside = _inside(moved[:, :, :, 0] + down[:, strip], moved[:, :, :, 1] + right, size)
-            weights = inside if weights is None else weights * inside
-        grid = torch.stack(
-            (
-                torch.add((right + 0.5) * (2 / size[1]) - 1, moved[:, :, :, 1], alpha=2 / size[1]),
-                torch.add((down[:, strip] + 0.5) * (2 / size[0]) - 1, moved[:, :, :, 0], alpha=2 / size[0]),
-            ),
-            dim=-1,
-        )  # n g k rows columns (x, y) where -1..1 spans the picture, outer edge to outer edge
-        samples = _sample(source, grid, weights, "border" if border == "legacy" else "zeros")
-        joined = F.conv2d(samples.to(x.dtype), kernel.to(x.dtype), bias, groups=groups)
-        strips.append(joined.view(x.shape[0], -1, moved.shape[-2], columns))
-    return strips[0] if len(strips) == 1 else torch.cat(strips, dim=2)
+    geometry = Geometry(stride, padding, dilation, groups, border, chunk)
+    parts = (x.to(exact), offset.to(exact), weight, bias, None if mask is None else mask.to(exact))
+    learning = torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in parts)
+    if torch.compiler.is_compiling() or not learning:
+        return convolve(*parts, geometry).to(x.dtype)
+    answer: Tensor = Learning.apply(*parts, geometry)
+    return answer.to(x.dtype)
 
 
 def _check(
@@ -126,43 +100,6 @@ def _check(
     wanted = (x.shape[0], taps * deform_groups, *size)
     if mask is not None and tuple(mask.shape) != wanted:
         raise SettingError(f"Expected a deformable mask of shape {wanted}, got {tuple(mask.shape)}.")
-
-
-def _strips(x: Tensor, rows: int, columns: int, chunk: int | None) -> list[slice]:
-    if torch.compiler.is_compiling():
-        return [slice(None)]  # a loop over strips would fix the size of an exported graph
-    pixels = chunk if chunk is not None else CPU_CHUNK if x.device.type == "cpu" else GPU_CHUNK
-    step = max(1, pixels // max(1, columns * x.shape[0]))
-    return [slice(top, top + step) for top in range(0, rows, step)]
-
-
-def _base_positions(
-    weight: Tensor, rows: int, columns: int, stride: int, padding: int, dilation: int, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Where each tap looks before it is moved: ``(K, rows, 1)`` down and ``(K, 1, columns)`` right, in pixels."""
-    height, width = weight.shape[-2:]
-    down = torch.arange(rows, dtype=dtype, device=weight.device) * stride - padding
-    right = torch.arange(columns, dtype=dtype, device=weight.device) * stride - padding
-    tap_down = (torch.arange(height, dtype=dtype, device=weight.device) * dilation).repeat_interleave(width)
-    tap_right = (torch.arange(width, dtype=dtype, device=weight.device) * dilation).repeat(height)
-    return down.view(1, -1, 1) + tap_down.view(-1, 1, 1), right.view(1, 1, -1) + tap_right.view(-1, 1, 1)
-
-
-def _inside(y: Tensor, x: Tensor, size: tuple[int, int]) -> Tensor:
-    """1 where a sample at pixel position (y, x) counts by the legacy rule, else 0."""
-    return ((y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])).to(y.dtype)
-
-
-def _sample(source: Tensor, grid: Tensor, weights: Tensor | None, padding: Literal["zeros", "border"]) -> Tensor:
-    """Weighted samples ``N C K (rows*columns)``: ``source`` is ``N*G C/G H W``, ``grid`` ``N G K rows columns 2``."""
-    batch, deform_groups, taps, rows, columns = grid.shape[:-1]
-    grid = grid.view(batch * deform_groups, taps * rows, columns, 2)
-    samples = F.grid_sample(source, grid, mode="bilinear", padding_mode=padding, align_corners=False)
-    samples = samples.view(batch, deform_groups, -1, taps, rows, columns)
-    if weights is not None:
-        weights = weights.unsqueeze(2)
-        samples = samples * weights if torch.is_grad_enabled() else samples.mul_(weights)
-    return samples.reshape(batch, -1, taps, rows * columns)
 
 
 class DeformablePack(nn.Module):
