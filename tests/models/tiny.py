@@ -252,6 +252,12 @@ TINY: dict[str, Tiny] = {
         "FLAVRNet",
         exempt={"channels_last": "its kernels have five axes"},
     ),
+    "midway": Tiny({"widths": (6, 8, 10)}, sizes=_CLIPS, prepare=_unlike_new, bfloat16=0.1),
+    "collapsible-clip": Tiny(
+        {"width": 8, "depth": 1, "behind_width": 6, "behind_depth": 1, "scale": 2},
+        sizes=_CLIPS,
+        prepare=_unlike_new,
+    ),
     "glean": Tiny(
         {"in_size": 8, "out_size": 32, "width": 8, "blocks": 1, "growth": 4, "style_channels": 8, "mapping_layers": 1}
         | {"most_channels": 16},

@@ -15,6 +15,7 @@ from finesight.train.settings.folders import (
 )
 from finesight.train.settings.inpainting import InpaintingSettings
 from finesight.train.settings.matting import MattingSettings
+from finesight.train.settings.moving import MovingSettings
 from finesight.train.settings.pack import DrawnSettings, PackSettings
 
 __all__ = ["DataSettings"]
@@ -33,7 +34,8 @@ DataSettings = Annotated[
     | Annotated[ScaleSettings, Tag("scales")]
     | Annotated[InpaintingSettings, Tag("inpainting")]
     | Annotated[DrawnSettings, Tag("drawn")]
-    | Annotated[MattingSettings, Tag("matting")],
+    | Annotated[MattingSettings, Tag("matting")]
+    | Annotated[MovingSettings, Tag("moving")],
     Discriminator(_kind),
 ]
 """One line for each kind; see ``finesight.train.batch``."""
