@@ -235,6 +235,7 @@ def test_every_metric_that_needs_nothing_works_by_name(tmp_path: Path, save: Sav
     truth = textured(1, 200, 204)[0]
     restored, reference = save("a_x2.png", noisy(truth)), save("a.png", truth)
     needy = {"vif", "niqe", "brisque", "niqe-official", "dists", "l1-hole", "sad", "alpha-mse", "grad", "conn"}
+    needy |= {"tof", "tlpips"}  # of clips
     names = [name for name in METRICS if name not in needy and not name.startswith("lpips")]
     table = score(restored, reference, metrics=names, protocol_name="real-esrgan")
     assert list(table.rows[0].values) == names

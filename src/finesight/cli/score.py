@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +19,9 @@ from finesight.errors import SettingError
 if TYPE_CHECKING:
     from finesight.errors import InputError
     from finesight.evaluate import Pair, Protocol, Table
+    from finesight.evaluate.clips import ClipPair
     from finesight.evaluate.named import Metric
+    from finesight.evaluate.tables import Row
 
 __all__ = ["Calm", "score"]
 
@@ -42,9 +44,13 @@ class _Failures:
     names: dict[str, None] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
 
-    def __call__(self, pair: Pair, error: InputError) -> None:
+    def __call__(self, pair: Pair | ClipPair, error: InputError) -> None:
         self.names[pair.name] = None
         self.messages.append(str(error))
+
+    def concern(self, row: Row) -> bool:
+        """Whether a row is of a picture, or of a clip, that failed for some method."""
+        return row.name in self.names or row.clip in self.names
 
 
 def score(
@@ -109,7 +115,7 @@ def score(
     chosen = evaluate.protocol(protocol or ("sr-y" if truth is not None else "plain"))
     first, second = (chosen, None) if explain is None else [evaluate.protocol(name) for name in explain]
     _check_protocols(first, second)
-    methods = {name: evaluate.match(place, truth, mask=mask) for name, place in restored.items()}
+    methods = _matched(restored, truth, mask)
     if dry_run:
         return _print_matches(methods, form)
     from finesight.evaluate.named import load_metrics
@@ -154,6 +160,23 @@ def _places(places: Sequence[str], reference: str | None) -> tuple[dict[str, str
     return dict(zip(names, places, strict=True)), reference
 
 
+def _matched(
+    restored: Mapping[str, str], truth: str | None, mask: str | None
+) -> dict[str, Sequence[Pair] | Sequence[ClipPair]]:
+    """What belongs to what: pictures, or clips where one of the places is a clip or holds video files."""
+    from finesight import evaluate
+    from finesight.evaluate.clips import holds_clips, match_clips
+
+    if not any(holds_clips(place) for place in (*restored.values(), *([truth] if truth else []))):
+        return {name: evaluate.match(place, truth, mask=mask) for name, place in restored.items()}
+    if mask is not None:
+        raise SettingError("--mask is for pictures and folders of frames, not for clips")
+    for place in (*restored.values(), *([truth] if truth else [])):
+        if "%" not in place and "*" not in place and not Path(place).exists():
+            raise SettingError(f"{place} does not exist")
+    return {name: match_clips(place, truth) for name, place in restored.items()}
+
+
 def _check_protocols(*protocols: Protocol | None) -> None:
     for one in protocols:
         if one is not None and one.name == "hggt-multi":
@@ -163,21 +186,29 @@ def _check_protocols(*protocols: Protocol | None) -> None:
 
 
 def _measure(
-    work: _Work, methods: Mapping[str, list[Pair]], chosen: Protocol, console: Console, form: Form, *, note: str
+    work: _Work,
+    methods: Mapping[str, Sequence[Pair] | Sequence[ClipPair]],
+    chosen: Protocol,
+    console: Console,
+    form: Form,
+    *,
+    note: str,
 ) -> int:
     """Score every method and print it; the exit code."""
     from finesight.evaluate import Comparison, score_pairs
+    from finesight.evaluate.clips import ClipPair, score_clips
 
     failures = _Failures()
     tables: dict[str, Table] = {}
     with stoppable() as stop, console.progress("pictures") as progress:
         for name, pairs in methods.items():
-            tables[name] = score_pairs(
+            run: Callable[..., Table] = score_clips if isinstance(pairs[0], ClipPair) else score_pairs
+            tables[name] = run(
                 pairs,
                 work.metrics,
                 chosen,
                 scale=work.scale,
-                align=work.align,  # type: ignore[arg-type]  # the library says which there are
+                align=work.align,  # the library says which there are
                 device=work.device,
                 failed=failures,
                 progress=progress,
@@ -189,7 +220,7 @@ def _measure(
     if failures.names:
         notes += (f"could not be measured and is in no mean: {', '.join(failures.names)}",)
     for name, table in tables.items():
-        rows = tuple(row for row in table.rows if row.name not in failures.names)
+        rows = tuple(row for row in table.rows if not failures.concern(row))
         tables[name] = replace(table, rows=rows, notes=notes)
     if not next(iter(tables.values())).rows:
         return 2
@@ -214,9 +245,11 @@ def _print_methods(tables: Mapping[str, Table], comparison: Any, form: Form, con
                 console.note(line if len(tables) == 1 else f"{name}: {line}")
 
 
-def _unused(truth: str | None, methods: Mapping[str, list[Pair]]) -> str:
+def _unused(truth: str | None, methods: Mapping[str, Sequence[Pair] | Sequence[ClipPair]]) -> str:
     """Which references nothing was compared with; empty if there are none."""
-    if truth is None:
+    from finesight.evaluate.clips import ClipPair
+
+    if truth is None or any(isinstance(pairs[0], ClipPair) for pairs in methods.values()):
         return ""
     from finesight.media import expand_inputs
 
@@ -228,11 +261,12 @@ def _unused(truth: str | None, methods: Mapping[str, list[Pair]]) -> str:
     return f"nothing was compared with {', '.join(left[:3])}{more} of {truth}"
 
 
-def _print_matches(methods: Mapping[str, list[Pair]], form: Form) -> int:
+def _print_matches(methods: Mapping[str, Sequence[Pair] | Sequence[ClipPair]], form: Form) -> int:
     grid = [["method", "name", "restored", "reference", "mask"]]
     for name, pairs in methods.items():
         grid += [
-            [name, pair.name, str(pair.restored), str(pair.reference or ""), str(pair.mask or "")] for pair in pairs
+            [name, pair.name, str(pair.restored), str(pair.reference or ""), str(getattr(pair, "mask", None) or "")]
+            for pair in pairs
         ]
     keep = [i for i, column in enumerate(zip(*grid, strict=True)) if any(column[1:]) and (i or len(methods) > 1)]
     grid = [[line[i] for i in keep] for line in grid]
@@ -264,12 +298,18 @@ def _print_list(form: Form) -> int:
     return 0
 
 
-def _explain(work: _Work, pairs: Sequence[Pair], first: Protocol, second: Protocol, form: Form) -> int:
+def _explain(
+    work: _Work, pairs: Sequence[Pair] | Sequence[ClipPair], first: Protocol, second: Protocol, form: Form
+) -> int:
     from finesight import evaluate
+    from finesight.evaluate.clips import ClipPair
 
+    pictures = [pair for pair in pairs if not isinstance(pair, ClipPair)]
+    if not pictures:
+        raise SettingError("--explain takes pictures or folders of frames, not clips")
     with stoppable() as stop:
         found = evaluate.explain(
-            pairs,
+            pictures,
             work.metrics,
             first,
             second,

@@ -18,11 +18,12 @@ from finesight.evaluate.protocols import Protocol
 from finesight.metrics import alpha
 from finesight.metrics.colour import luma
 from finesight.metrics.inputs import check_pair, crop
+from finesight.metrics.temporal import tlpips, tof
 
 __all__ = ["METRICS", "Metric", "View", "describe_metric", "load_metric", "load_metrics"]
 
 Direction = Literal["higher", "lower"]
-Need = Literal["reference", "mask"]
+Need = Literal["reference", "mask", "clip"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Metric:
         name: as asked for.
         title: in tables.
         better: which direction is.
-        needs: a reference, a mask.
+        needs: a reference, a mask; with ``clip`` it is given two frames after each other, (2, 3, H, W).
         decimals: printed.
         measure: the function.
     """
@@ -169,7 +170,21 @@ def _niqe_grey(image: Tensor, model: metrics.NiqeModel, *, border: int) -> Tenso
     return metrics.niqe(image, model, luma="gray-rounded", border=border)
 
 
+def _tof(restored: Tensor, reference: Tensor, view: View) -> Tensor:
+    return tof(crop(_three(restored), view.border), crop(_three(reference), view.border))
+
+
+def _tlpips(restored: Tensor, reference: Tensor, view: View, network: nn.Module) -> Tensor:
+    pair = (crop(_three(restored), view.border).float(), crop(_three(reference), view.border).float())
+    return tlpips(*pair, network)
+
+
+def _three(clip: Tensor) -> Tensor:
+    return clip.expand(-1, 3, -1, -1)  # a grey picture is one whose colours are equal
+
+
 _NONE: frozenset[Need] = frozenset()
+_MOVING: frozenset[Need] = frozenset({"reference", "clip"})
 _MASKED: frozenset[Need] = frozenset({"reference", "mask"})
 
 
@@ -213,6 +228,8 @@ _ENTRIES: dict[str, _Entry] = {
         "BRISQUE", "lower", partial(_single, metrics.brisque), needs=_NONE, load=parameters.brisque_support, decimals=2
     ),
     "piqe": _Entry("PIQE", "lower", partial(_single, metrics.piqe), needs=_NONE, decimals=2),
+    "tof": _Entry("tOF", "lower", _tof, needs=_MOVING),
+    "tlpips": _Entry("tLPIPS (alex)", "lower", _tlpips, needs=_MOVING, load=parameters.lpips_network),
     "l1-hole": _Entry("L1 in the hole", "lower", _l1_hole, needs=_MASKED),
     "sad": _Entry("SAD", "lower", _sad, needs=_MASKED, decimals=2),
     "alpha-mse": _Entry("MSE", "lower", partial(_alpha, alpha.alpha_mse), needs=_MASKED),
@@ -221,13 +238,14 @@ _ENTRIES: dict[str, _Entry] = {
 }
 
 METRICS: Mapping[str, str] = MappingProxyType({name: entry.title for name, entry in _ENTRIES.items()})
-"""Every metric of single pictures: name -> title."""
+"""Every metric of pictures and of frames after each other (tOF, tLPIPS): name -> title."""
 
 
 def describe_metric(name: str) -> str:
     """What a metric of ``METRICS`` is called, which direction is better and what it needs, in one line."""
     entry = _ENTRIES[name]
-    needs = " and ".join(f"a {need}" for need in sorted(entry.needs, reverse=True)) or "nothing else"
+    words = {"reference": "a reference", "mask": "a mask", "clip": "clips or folders of frames"}
+    needs = " and ".join(words[need] for need in sorted(entry.needs, reverse=True)) or "nothing else"
     learned = "; published parameters" if entry.load is not None and name != "niqe-photos" else ""
     return f"{entry.title}: {entry.better} is better; needs {needs}{learned}"
 

@@ -19,7 +19,7 @@ from finesight.evaluate.tables import Column, Row, Table
 from finesight.media import read
 from finesight.progress import Cancel, Progress, silent
 
-__all__ = ["Align", "as_tensor", "measure", "prepared", "score", "score_pairs"]
+__all__ = ["Align", "Walk", "as_tensor", "measure", "prepared", "score", "score_pairs", "table_of"]
 
 Align = Literal["refuse", "crop", "resize"]
 
@@ -85,17 +85,23 @@ def score_pairs(
     pairs = _frames_that_count(pairs, chosen)
     border = chosen.border_for(scale if scale is not None else _scale_of_names(pairs))
     rows = []
+    walk = Walk(metrics, chosen, border, align, device)
     for done, pair in enumerate(pairs):
         if cancel is not None:
             cancel.check()
         progress(done, len(pairs), pair.name)
         try:
-            rows.append(Row(pair.name, _score_pair(pair, metrics, chosen, border, align, device), pair.clip))
+            rows.append(Row(pair.name, _score_pair(pair, walk), pair.clip))
         except InputError as error:
             if failed is None:
                 raise
             failed(pair, error)
     progress(len(pairs), len(pairs), "")
+    return table_of(metrics, chosen, border, rows)
+
+
+def table_of(metrics: Sequence[Metric], chosen: Protocol, border: int, rows: Sequence[Row]) -> Table:
+    """Rows under their protocol's line; the scale that decided its border is named."""
     columns = tuple(Column(m.name, m.title, m.better, m.decimals) for m in metrics)
     described = chosen.describe()
     if chosen.border == "scale":
@@ -106,7 +112,10 @@ def score_pairs(
 def _check_needs(pairs: Sequence[Pair], metrics: Sequence[Metric]) -> None:
     if not metrics:
         raise SettingError("no metric was asked for: name some, such as psnr,ssim")
+    clips = [pair.clip for pair in pairs]
     for metric in metrics:
+        if "clip" in metric.needs and len(set(clips)) == len(clips):
+            raise SettingError(f"{metric.name} compares motion: name clips or folders of frames")
         for pair in pairs:
             if "reference" in metric.needs and pair.reference is None:
                 raise SettingError(f"{metric.name} compares with a reference: name its file or folder too")
@@ -130,17 +139,58 @@ def _scale_of_names(pairs: Sequence[Pair]) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _score_pair(
-    pair: Pair, metrics: Sequence[Metric], chosen: Protocol, border: int, align: Align, device: str | torch.device
-) -> dict[str, float]:
-    first = as_tensor(pair.restored)
-    second = first if pair.reference is None else as_tensor(pair.reference)
-    try:
-        first, second = prepared(first, second, chosen, align=align)
-        hole = None if pair.mask is None else as_tensor(pair.mask)[:, :1]
+class Walk:
+    """Measures one pair of pictures after the other; metrics of motion see the pair before it in the same clip.
+
+    Args:
+        metrics: loaded.
+        chosen: the protocol.
+        border: pixels left out.
+        align: as in ``score``.
+        device: where it is computed.
+    """
+
+    def __init__(
+        self, metrics: Sequence[Metric], chosen: Protocol, border: int, align: Align, device: str | torch.device
+    ) -> None:
+        self.metrics, self.chosen, self.border = metrics, chosen, border
+        self.align, self.device = align, device
+        self._moving = any("clip" in metric.needs for metric in metrics)
+        self._before: tuple[str, Tensor, Tensor] | None = None
+
+    def values(self, first: Tensor, second: Tensor, hole: Tensor | None = None, *, clip: str = "") -> dict[str, float]:
+        """Every metric of one pair (1, C, H, W); NaN where one has no value, as motion in the first frame of a clip.
+
+        Raises:
+            InputError: the pictures do not fit.
+        """
+        first, second = prepared(first, second, self.chosen, align=self.align)
         if hole is not None and hole.shape[-2:] != second.shape[-2:]:
             raise InputError(f"the mask is {_size(hole)}, the picture {_size(second)}")
-        return measure(first.to(device), second.to(device), metrics, View(chosen, border, hole))
+        first, second = first.to(self.device), second.to(self.device)
+        view = View(self.chosen, self.border, hole)
+        found = measure(first, second, [metric for metric in self.metrics if "clip" not in metric.needs], view)
+        if self._moving:
+            found |= self._motion(first, second, view, clip)
+            found = {metric.name: found[metric.name] for metric in self.metrics}
+        return found
+
+    def _motion(self, first: Tensor, second: Tensor, view: View, clip: str) -> dict[str, float]:
+        before, self._before = self._before, (clip, first, second)
+        moving = [metric for metric in self.metrics if "clip" in metric.needs]
+        if before is None or before[0] != clip:
+            return {metric.name: math.nan for metric in moving}
+        if before[1].shape != first.shape:
+            raise InputError(f"frames of one clip have one size, got {_size(before[1])} and {_size(first)}")
+        return measure(torch.cat([before[1], first]), torch.cat([before[2], second]), moving, view)
+
+
+def _score_pair(pair: Pair, walk: Walk) -> dict[str, float]:
+    first = as_tensor(pair.restored)
+    second = first if pair.reference is None else as_tensor(pair.reference)
+    hole = None if pair.mask is None else as_tensor(pair.mask)[:, :1]
+    try:
+        return walk.values(first, second, hole, clip=pair.clip)
     except InputError as error:
         other = "" if pair.reference is None else f" and {pair.reference}"
         raise InputError(f"{pair.restored}{other}: {error}") from error
