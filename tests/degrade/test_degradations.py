@@ -93,6 +93,16 @@ def test_jpeg_batch_equals_one_by_one_and_changes_nothing() -> None:
     assert quality.tolist() == [30.0, 80.0]
 
 
+def test_what_is_kept_from_inference_serves_gradients_too() -> None:
+    with torch.inference_mode():
+        jpeg(picture(32), 61.0)
+        unsharp_mask(picture(32))
+    image = picture(32).requires_grad_(True)
+    (jpeg(unsharp_mask(image), 61.0, differentiable=True) ** 2).sum().backward()
+    assert image.grad is not None
+    assert float(image.grad.abs().max()) > 0
+
+
 @pytest.mark.parametrize("quality", [0.0, 100.0, -3.0])
 def test_jpeg_refuses_qualities_whose_tables_vanish(quality: float) -> None:
     with pytest.raises(SettingError, match="quality"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Literal
 
@@ -12,6 +13,8 @@ from torch import Tensor
 from finesight.errors import SettingError
 
 __all__ = ["correlated", "filter_each", "filter_one", "unsharp_kernel", "unsharp_mask"]
+
+_USUAL = 25  # the largest kernel but for sharpening: smaller ones are a part of what is kept for it
 
 
 def filter_each(image: Tensor, kernels: Tensor, *, small: Literal["refuse", "repeat"] = "refuse") -> Tensor:
@@ -51,11 +54,13 @@ def _fast_length(length: int) -> int:
         length += 2
 
 
-def _waves(length: int, frequencies: int, size: int, like: Tensor) -> Tensor:
-    """exp(2 pi i f x / length) of the first frequencies f and ``size`` positions x, complex ``(frequencies, size)``."""
-    turns = torch.arange(frequencies, device=like.device)[:, None] * torch.arange(size, device=like.device) % length
-    angle = turns.to(like) * (2 * math.pi / length)
-    return torch.complex(angle.cos(), angle.sin())
+@functools.lru_cache(maxsize=128)
+def _waves(length: int, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """exp(2 pi i x f / length) of the first ``size`` positions x and all frequencies f, complex ``(size, length)``."""
+    with torch.inference_mode(False):  # kept for callers in any mode
+        turns = torch.arange(size, device=device)[:, None] * torch.arange(length, device=device) % length
+        angle = turns.to(dtype) * (2 * math.pi / length)
+        return torch.complex(angle.cos(), angle.sin())
 
 
 def filter_one(image: Tensor, kernel: Tensor) -> Tensor:
@@ -90,7 +95,9 @@ def correlated(extended: Tensor, kernel: Tensor) -> Tensor:
     # a kernel has few taps: two small products are quicker than a transform of it and its zeros
     taps = kernel.to(extended)
     small = torch.complex(taps, torch.zeros_like(taps))
-    response = _waves(high, high, size, extended) @ small @ _waves(across, across // 2 + 1, size, extended).T
+    most = max(size, _USUAL)
+    down, right = (_waves(length, most, extended.dtype, extended.device)[:size] for length in (high, across))
+    response = down.T @ small @ right[:, : across // 2 + 1]
     spectrum = torch.fft.rfft2(extended, s=(high, across)).mul_(response if kernel.dim() == 2 else response[:, None])
     rows = torch.fft.ifft(spectrum, dim=-2)[..., : tall - size + 1, :]  # the others are never looked at
     filtered: Tensor = torch.fft.irfft(rows, n=across)

@@ -33,10 +33,21 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, 
 _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
-def _tables(standard: bool) -> tuple[Tensor, Tensor]:
-    luma, chroma = torch.tensor(_LUMA, dtype=torch.float32), torch.full((8, 8), 99.0)
-    chroma[:4, :4] = torch.tensor(_CHROMA_CORNER, dtype=torch.float32)
-    return (luma, chroma) if standard else (luma.T, chroma.T)
+@functools.cache
+def _tables(standard: bool, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):  # kept for callers in any mode
+        luma, chroma = torch.tensor(_LUMA, dtype=dtype), torch.full((8, 8), 99.0, dtype=dtype)
+        chroma[:4, :4] = torch.tensor(_CHROMA_CORNER, dtype=dtype)
+        pair = (luma, chroma) if standard else (luma.T.contiguous(), chroma.T.contiguous())
+        return pair[0].to(device), pair[1].to(device)
+
+
+@functools.cache
+def _colours(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """From RGB in [0, 1] to YCbCr in 0..255 and back."""
+    with torch.inference_mode(False):
+        there, back = torch.tensor(_TO_YCC, dtype=torch.float64) * 255, torch.tensor(_TO_RGB, dtype=torch.float64) / 255
+        return there.to(device, dtype), back.to(device, dtype)
 
 
 def _factor(quality: Tensor) -> Tensor:
@@ -44,12 +55,14 @@ def _factor(quality: Tensor) -> Tensor:
 
 
 @functools.cache
-def _transform(factor: int) -> Tensor:
-    """The DCT of 8 means of ``factor`` neighbours each, ``(8, 8 * factor)``, float64."""
-    u, x = torch.arange(8, dtype=torch.float64)[:, None], torch.arange(8, dtype=torch.float64)[None, :]
-    matrix = 0.5 * torch.cos((2 * x + 1) * u * math.pi / 16)
-    matrix[0] /= math.sqrt(2)
-    return matrix.repeat_interleave(factor, 1) / factor
+def _transform(factor: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The DCT of 8 means of ``factor`` neighbours each, ``(8, 8 * factor)``, and what brings it back."""
+    with torch.inference_mode(False):
+        u, x = torch.arange(8, dtype=torch.float64)[:, None], torch.arange(8, dtype=torch.float64)[None, :]
+        matrix = 0.5 * torch.cos((2 * x + 1) * u * math.pi / 16)
+        matrix[0] /= math.sqrt(2)
+        forward = matrix.repeat_interleave(factor, 1) / factor
+        return forward.to(device, dtype), (forward.T * factor).to(device, dtype).contiguous()
 
 
 def _rounded(values: Tensor, differentiable: bool) -> Tensor:
@@ -67,8 +80,7 @@ def _plane(plane: Tensor, table: Tensor, factor: int, differentiable: bool) -> T
         differentiable: see ``jpeg``.
     """
     n, height, width = plane.shape
-    forward = _transform(factor).to(plane)  # 8, 8 * factor
-    backward = forward.T * factor
+    forward, backward = _transform(factor, plane.dtype, plane.device)
     side = 8 * factor
 
     def both_ways(values: Tensor, matrix: Tensor) -> Tensor:
@@ -105,14 +117,15 @@ def jpeg(
     if n and not (float(qualities.min()) > 0 and float(qualities.max()) <= top):
         raise SettingError(f"JPEG quality: expected above 0 and below 100, got {qualities.tolist()}")
     factor = _factor(qualities)[:, None, None]
-    tables = [table.to(image) * factor for table in _tables(standard_tables)]
+    tables = [table * factor for table in _tables(standard_tables, image.dtype, image.device)]
     if standard_tables:
         tables = [(table + 1e-4).round().clamp(1, 255) for table in tables]
     padded = F.pad(image, (0, -width % 16, 0, -height % 16)) if height % 16 or width % 16 else image
     shape = padded.shape[-2:]
-    ycc = torch.matmul(torch.tensor(_TO_YCC).to(image) * 255, padded.flatten(2)).unflatten(2, shape)
+    there, back = _colours(image.dtype, image.device)
+    ycc = torch.matmul(there, padded.flatten(2)).unflatten(2, shape)
     luma = _plane(ycc[:, 0] - 128, tables[0], 1, differentiable) + 128
     chroma = _plane(ycc[:, 1:].flatten(0, 1), tables[1].repeat_interleave(2, 0), 2, differentiable)
     planes = torch.cat([luma[:, None], chroma.unflatten(0, (n, 2))], 1).flatten(2)
-    rgb: Tensor = torch.matmul(torch.tensor(_TO_RGB).to(image) / 255, planes).unflatten(2, shape)
+    rgb: Tensor = torch.matmul(back, planes).unflatten(2, shape)
     return rgb.clamp(0, 1)[..., :height, :width].contiguous()

@@ -71,9 +71,12 @@ def _alias_tables(fineness: int) -> tuple[Tensor, Tensor]:
         left[rows, poor] = np.nan
     first = _first(np.arange(256)[:, None] / 255 * 2.0**fineness)
     counts = np.stack([first + alias, np.broadcast_to(first + own, alias.shape)], -1)
-    return torch.from_numpy(threshold.astype(np.float32)).flatten(), torch.from_numpy(
-        counts.astype(np.float32)
-    ).flatten()
+    with torch.inference_mode(False):  # kept for callers in any mode
+        return _floats(threshold), _floats(counts)
+
+
+def _floats(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array.astype(np.float32)).flatten()
 
 
 def _counted_light(gray_levels: Tensor, uniform: Tensor, fineness: int) -> Tensor:

@@ -23,6 +23,7 @@ from finesight.degrade.jpeg import jpeg
 from finesight.degrade.noise import gaussian_field, poisson_field, with_noise
 
 __all__ = [
+    "Draws",
     "Kernel",
     "Noise",
     "Parameters",

@@ -43,7 +43,7 @@ _SINC_STEP = 0.0628
 
 @dataclass(frozen=True, slots=True)
 class VideoStage:
-    """One order: ranges of the first frame, and by how much the next may differ. Noise is in 1/255, sigmas in pixels."""
+    """One order: ranges, and by how much a frame may differ from the one before. Noise in 1/255, sigmas in pixels."""
 
     blur_probability: float = 1.0
     sigma: tuple[float, float] = (0.2, 3.0)
