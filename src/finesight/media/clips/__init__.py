@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from .compression import compressed
 from .kinds import is_clip
 from .overlap import overlapped
 from .reading import ClipReader, inspect_clip, parse_rate, read_clip
+from .times import frame_times
 from .types import Chapter, ClipInfo, Frame, StreamInfo
 from .writing import ClipWriter
 
@@ -15,6 +17,8 @@ __all__ = [
     "ClipWriter",
     "Frame",
     "StreamInfo",
+    "compressed",
+    "frame_times",
     "inspect_clip",
     "is_clip",
     "overlapped",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from finesight.train.settings.clips import ClipSettings
 from finesight.train.settings.folders import (
     FaceSettings,
     FolderSettings,
@@ -35,7 +36,8 @@ DataSettings = Annotated[
     | Annotated[InpaintingSettings, Tag("inpainting")]
     | Annotated[DrawnSettings, Tag("drawn")]
     | Annotated[MattingSettings, Tag("matting")]
-    | Annotated[MovingSettings, Tag("moving")],
+    | Annotated[MovingSettings, Tag("moving")]
+    | Annotated[ClipSettings, Tag("clips")],
     Discriminator(_kind),
 ]
 """One line for each kind; see ``finesight.train.batch``."""
