@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from finesight.cli.console import Console
+from finesight.cli.figure import check_figure, write_figure
 from finesight.cli.options import Debug, Json, Offline, Verbose
+from finesight.cli.scoring import Work, explain_protocols, print_list, print_matches
 from finesight.cli.stopping import stoppable
-from finesight.cli.tables import Csv, Form, Latex, Markdown, form_of, print_grid, print_scores
+from finesight.cli.tables import Csv, Form, Latex, Markdown, form_of, print_scores
 from finesight.errors import SettingError
 
 if TYPE_CHECKING:
     from finesight.errors import InputError
     from finesight.evaluate import Pair, Protocol, Table
     from finesight.evaluate.clips import ClipPair
-    from finesight.evaluate.named import Metric
     from finesight.evaluate.tables import Row
 
 __all__ = ["Calm", "score"]
@@ -93,6 +93,12 @@ def score(
         tuple[str, str] | None,
         typer.Option(metavar="PROTOCOL_A PROTOCOL_B", help="Show which setting makes two protocols' numbers differ."),
     ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a sheet: crops, difference and SSIM maps.")
+    ] = None,
+    pictures: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Of the sheet, comma separated; by default the three worst.")
+    ] = None,
     listing: Annotated[bool, typer.Option("--list", help="List metrics and protocols.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be compared with what.")] = False,
     csv: Csv = False,
@@ -106,8 +112,10 @@ def score(
     """Score pictures: PSNR, SSIM, LPIPS, NIQE and more, by a protocol that stands under the table."""
     form = form_of(csv=csv, json=json, markdown=markdown, latex=latex)
     if listing:
-        return _print_list(form)
+        return print_list(form)
     restored, truth = _places(places or [], reference)
+    if figure is not None:
+        check_figure(figure, truth, explain)
     if explain is not None and (protocol is not None or len(restored) > 1):
         raise SettingError("--explain takes its two protocols and one RESTORED: leave out --protocol and other methods")
     from finesight import evaluate
@@ -117,32 +125,30 @@ def score(
     _check_protocols(first, second)
     methods = _matched(restored, truth, mask)
     if dry_run:
-        return _print_matches(methods, form)
+        return print_matches(methods, form)
     from finesight.evaluate.named import load_metrics
     from finesight.run.devices import find_device
 
     where = find_device(device)
-    names = tuple(part.strip() for part in metric.split(",") if part.strip()) if metric else first.metrics
+    names = _listed(metric) or first.metrics
     if of_sets := {"fid", "kid"} & {name.lower() for name in names}:
         raise SettingError(f"{min(of_sets)} compares whole sets, not pictures: use finesight judge sets")
-    work = _Work(load_metrics(names, device=where, offline=offline or None), scale, align, str(where))
+    work = Work(load_metrics(names, device=where, offline=offline or None), scale, align, str(where))
     console = Console(quiet=quiet, verbose=verbose, json=json)
     if second is not None:
-        return _explain(work, next(iter(methods.values())), first, second, form)
+        return explain_protocols(work, next(iter(methods.values())), first, second, form)
     unused = _unused(truth, methods)
     if unused and form != "rich":
         console.note(unused)
-    return _measure(work, methods, first, console, form, note=unused)
+    code, tables = _measure(work, methods, first, console, form, note=unused)
+    if figure is not None and tables:
+        write_figure(figure, methods, tables, first, _listed(pictures), align=work.align)
+        console.note(f"{figure} written")
+    return code
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What stays the same for all methods."""
-
-    metrics: tuple[Metric, ...]
-    scale: int | None
-    align: str
-    device: str
+def _listed(names: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (names or "").split(",") if part.strip())
 
 
 def _places(places: Sequence[str], reference: str | None) -> tuple[dict[str, str], str | None]:
@@ -186,15 +192,15 @@ def _check_protocols(*protocols: Protocol | None) -> None:
 
 
 def _measure(
-    work: _Work,
+    work: Work,
     methods: Mapping[str, Sequence[Pair] | Sequence[ClipPair]],
     chosen: Protocol,
     console: Console,
     form: Form,
     *,
     note: str,
-) -> int:
-    """Score every method and print it; the exit code."""
+) -> tuple[int, dict[str, Table]]:
+    """Score every method and print it; the exit code and the tables."""
     from finesight.evaluate import Comparison, score_pairs
     from finesight.evaluate.clips import ClipPair, score_clips
 
@@ -223,9 +229,9 @@ def _measure(
         rows = tuple(row for row in table.rows if not failures.concern(row))
         tables[name] = replace(table, rows=rows, notes=notes)
     if not next(iter(tables.values())).rows:
-        return 2
+        return 2, {}
     _print_methods(tables, Comparison(tables), form, console)
-    return 1 if failures.names else 0
+    return 1 if failures.names else 0, tables
 
 
 def _print_methods(tables: Mapping[str, Table], comparison: Any, form: Form, console: Console) -> None:
@@ -259,83 +265,3 @@ def _unused(truth: str | None, methods: Mapping[str, Sequence[Pair] | Sequence[C
         return ""
     more = f" and {len(left) - 3} more" if len(left) > 3 else ""
     return f"nothing was compared with {', '.join(left[:3])}{more} of {truth}"
-
-
-def _print_matches(methods: Mapping[str, Sequence[Pair] | Sequence[ClipPair]], form: Form) -> int:
-    grid = [["method", "name", "restored", "reference", "mask"]]
-    for name, pairs in methods.items():
-        grid += [
-            [name, pair.name, str(pair.restored), str(pair.reference or ""), str(getattr(pair, "mask", None) or "")]
-            for pair in pairs
-        ]
-    keep = [i for i, column in enumerate(zip(*grid, strict=True)) if any(column[1:]) and (i or len(methods) > 1)]
-    grid = [[line[i] for i in keep] for line in grid]
-    content = {"matches": [dict(zip(grid[0], line, strict=True)) for line in grid[1:]]}
-    print_grid(grid, form, content=content)
-    return 0
-
-
-def _print_list(form: Form) -> int:
-    from finesight.evaluate import METRICS, PROTOCOLS
-    from finesight.evaluate.named import describe_metric
-
-    grid = [["kind", "name", "what it is"]]
-    grid += [["metric", name, describe_metric(name)] for name in METRICS]
-    grid += [["protocol", name, one.describe().removeprefix(f"{name}: ")] for name, one in PROTOCOLS.items()]
-    content = {
-        "metrics": {name: describe_metric(name) for name in METRICS},
-        "protocols": {
-            name: {
-                "settings": one.describe(),
-                "source": one.source,
-                "metrics": list(one.metrics),
-                "note": one.note,
-            }
-            for name, one in PROTOCOLS.items()
-        },
-    }
-    print_grid(grid, form, content=content)
-    return 0
-
-
-def _explain(
-    work: _Work, pairs: Sequence[Pair] | Sequence[ClipPair], first: Protocol, second: Protocol, form: Form
-) -> int:
-    from finesight import evaluate
-    from finesight.evaluate.clips import ClipPair
-
-    pictures = [pair for pair in pairs if not isinstance(pair, ClipPair)]
-    if not pictures:
-        raise SettingError("--explain takes pictures or folders of frames, not clips")
-    with stoppable() as stop:
-        found = evaluate.explain(
-            pictures,
-            work.metrics,
-            first,
-            second,
-            scale=work.scale,
-            align=work.align,  # type: ignore[arg-type]  # the library says which there are
-            device=work.device,
-            cancel=stop,
-        )
-    steps = [
-        {
-            "setting": step.setting or first.name,
-            "from": step.before,
-            "to": step.after,
-            "mean": _finite(step.means),
-            "alone": _finite(step.alone),
-        }
-        for step in found.steps
-    ]
-    remarks = [first.describe(), second.describe()]
-    if len(steps) == 1:
-        remarks.append("They differ in no setting that changes a number.")
-    content = {"protocols": [first.name, second.name], "settings": remarks[:2], "steps": steps}
-    print_grid(found.grid(), form, content=content, remarks=remarks, numbers=True)
-    return 0
-
-
-def _finite(values: Mapping[str, float]) -> dict[str, float | str]:
-    """JSON knows no infinity and no NaN: they become text."""
-    return {name: value if math.isfinite(value) else str(value) for name, value in values.items()}

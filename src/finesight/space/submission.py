@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from finesight.errors import InputError, SettingError
+from finesight.evaluate.maps import heat
 from finesight.evaluate.tables import Column, Row, Table
 from finesight.media import inspect, read
 from finesight.models.quality.lpips import Lpips
@@ -178,16 +179,3 @@ def check_submission(
         if len(score.sample_lpips) > 1 and score.score == 0 and math.isclose(score.global_best, score.local_best):
             problems.append(f"{score.name}: all {len(score.sample_lpips)} samples are alike, its diversity is 0")
     return problems
-
-
-def heat(distance: Tensor, *, largest: float | None = None) -> Tensor:
-    """A map (H, W) of distances as a picture (3, H, W) uint8, from black over red and yellow to white.
-
-    Args:
-        distance: for instance ``PictureScore.best_map``.
-        largest: what becomes white; by default the largest value.
-    """
-    top = float(distance.max()) if largest is None else largest
-    share = (distance.float() / top).clamp(0, 1) if top > 0 else torch.zeros_like(distance, dtype=torch.float32)
-    ramps = [((share * 3) - start).clamp(0, 1) for start in (0, 1, 2)]
-    return (torch.stack(ramps) * 255).round().byte()
