@@ -109,7 +109,10 @@ def desk(tmp_path: Path, picture: Callable[..., Path], published: Path, monkeypa
 
 
 @pytest.mark.usefixtures("weights")
-@pytest.mark.parametrize("page", ["README.md", "docs/commands.md", "docs/measuring.md", "docs/training.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/commands.md", "docs/measuring.md", "docs/training.md", "docs/data.md", "docs/degradations.md"],
+)
 def test_examples_of_commands(here: Command, desk: Path, page: str) -> None:  # desk after here: its cache is used
     ran = 0
     for example in examples(ROOT / page):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from finesight.cli.console import Console
-from finesight.cli.options import Debug, Quiet
+from finesight.cli.console import Console, print_json
+from finesight.cli.options import Debug, Json, Quiet
 from finesight.cli.places import check_folder, make_folder
 
 __all__ = ["data"]
@@ -48,6 +48,33 @@ def pack(
     console.result(str(output))
     console.detail(f"{count:,} crops of {side} x {side} pixels, {format_bytes(output.stat().st_size)}")
     return 0
+
+
+@data.command()
+def look(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of pictures; databases where they end in .lmdb.")],
+    least: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Shorter sides cannot be used.")] = 1,
+    whole: Annotated[bool, typer.Option("--whole", help="Decode every picture, not only its header.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 (finesight.cli.app looks for it)
+) -> int:
+    """Say what training would find in folders: how many pictures of which sizes, and which cannot be used."""
+    import dataclasses
+
+    from finesight.data.survey import survey
+
+    console = Console(quiet=quiet, json=json)
+    with console.progress("pictures") as progress:
+        found = [survey(folder.expanduser(), least=least, whole=whole, progress=progress) for folder in folders]
+    if json:
+        print_json({"folders": [dataclasses.asdict(one) for one in found]})
+    else:
+        for one in found:
+            console.result(str(one))
+            for name, reason in one.unusable.items():
+                console.note(f"{one.folder}/{name}: {reason}")
+    return 1 if any(one.unusable for one in found) else 0
 
 
 def _bytes(text: str) -> int:

@@ -15,7 +15,7 @@ from finesight.data.index import Entry, index_folder
 from finesight.errors import InputError
 from finesight.media.regions import read_region, read_rgb
 
-__all__ = ["FolderFiles", "PictureFiles", "Pictures", "SeveralFiles", "UndecodableError", "open_pictures"]
+__all__ = ["FolderFiles", "PictureFiles", "Pictures", "SeveralFiles", "UndecodableError", "files_of", "open_pictures"]
 
 LOST = 0.01  # of the pictures may be unusable; with more something is wrong with the folder
 _STORE = 256 * 2**20
@@ -166,11 +166,16 @@ def open_pictures(
     """
     if not paths:
         raise InputError("No folder of pictures was given.")
-    opened = [_opened(path.expanduser(), cached) for path in paths]
+    opened = [files_of(path.expanduser(), cached=cached) for path in paths]
     return Pictures(opened[0] if len(opened) == 1 else SeveralFiles(opened), least=least, store=store)
 
 
-def _opened(path: Path, cached: bool) -> PictureFiles:
+def files_of(path: Path, *, cached: bool = True) -> PictureFiles:
+    """The pictures of a folder, or of a database whose folder ends in ``.lmdb``.
+
+    Raises:
+        InputError: it is missing or holds none.
+    """
     if path.suffix == ".lmdb" and path.is_dir():
         from finesight.data.lmdb import LmdbFiles
 

@@ -21,6 +21,8 @@ __all__ = ["FaceSettings", "FolderSettings", "PairedSettings", "ReferenceSetting
 
 Turns = Literal["none", "mirror", "all"]
 Folders = str | tuple[str, ...]
+_HELD_OUT_SIDE = 256
+_SIDE = "of pictures to validate with, at most so much of the middle; none: 256 of held-out ones, others whole"
 
 
 def _paths(folders: Folders) -> list[Path]:
@@ -65,7 +67,7 @@ class FolderSettings(DataKind):
     reuse: PositiveInt = Field(1, description="so many steps in a row use the same pictures, at other places")
     held_out: int = Field(40, ge=0, description="every so many pictures one is kept for validation; 0 keeps none")
     validation: str | None = Field(None, description="folder of pictures to validate with, instead")
-    validation_side: PositiveInt | None = Field(256, description="at most so much of the middle; none: whole pictures")
+    validation_side: PositiveInt | None = Field(None, description=_SIDE)
 
     def source(self, traits: Traits, *, seed: int) -> Source:
         from finesight.data.folder import FolderSource
@@ -85,7 +87,7 @@ class FolderSettings(DataKind):
             reuse=self.reuse,
             held_out=self.held_out,
             validation=None if self.validation is None else open_pictures(_paths(self.validation)),
-            validation_side=self.validation_side,
+            validation_side=self.validation_side or (_HELD_OUT_SIDE if self.validation is None else None),
             seed=seed,
         )
 
@@ -195,7 +197,7 @@ class ScaleSettings(DataKind):
     held_out: int = Field(40, ge=0, description="every so many pictures one is kept for validation; 0 keeps none")
     validation: str | None = Field(None, description="folder of pictures to validate with, instead")
     validation_scales: tuple[float, ...] = (2.0, 3.0, 4.0)
-    validation_side: PositiveInt | None = Field(256, description="at most so much of the middle; none: whole pictures")
+    validation_side: PositiveInt | None = Field(None, description=_SIDE)
 
     def source(self, traits: Traits, *, seed: int) -> Source:
         from finesight.data.pictures import open_pictures
@@ -216,6 +218,6 @@ class ScaleSettings(DataKind):
             held_out=self.held_out,
             validation=None if self.validation is None else open_pictures(_paths(self.validation)),
             validation_scales=self.validation_scales,
-            validation_side=self.validation_side,
+            validation_side=self.validation_side or (_HELD_OUT_SIDE if self.validation is None else None),
             seed=seed,
         )
