@@ -189,6 +189,14 @@ _ALL = (
         averaging="clips",
     ),
     Protocol(
+        name="aim20-x16",
+        title="Extreme video super-resolution x16: colour, the truth cut to multiples of 16.",
+        source="AIM 2020 challenge (arXiv 2009.06290), track 1; the frames it scored are not published.",
+        multiple=16,
+        averaging="clips",
+        note="1080 lines become 1072 before they are reduced. Track 2 was judged by people; see lpips-alex, tof.",
+    ),
+    Protocol(
         name="interpolation",
         title="Frame interpolation: colour, nothing left out, every frame counts the same.",
         source="CAIN, TOFlow and FLAVR in mmediting (Vimeo-90K).",
