@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -45,10 +46,11 @@ def command(folder: Path, settings: dict[str, Any], *more: str) -> list[str]:
     return ["-m", "finesight.train", str(recipe), str(folder), *more]
 
 
-def test_workers_give_the_same_run_even_when_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, workers: int) -> None:
     settings = content(steps=400, save_every=1, validate_every=400, log_every=400)
     killed = tmp_path / "killed"
-    arguments = [sys.executable, *command(killed, settings | {"workers": 2})]
+    arguments = [sys.executable, *command(killed, settings | {"workers": workers})]
     process = subprocess.Popen(arguments, cwd=ROOT, env=ENVIRONMENT, start_new_session=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
@@ -59,7 +61,7 @@ def test_workers_give_the_same_run_even_when_killed(tmp_path: Path) -> None:
     process.wait()
     reached = int(torch.load(killed / "state.pt", weights_only=True)["step"])
     assert 2 < reached < 400
-    recipe = with_settings(settings)  # other workers: they do not decide the result
+    recipe = with_settings(settings)  # without workers: they do not decide the result
     train(recipe, killed, stop_after=3)
     train(recipe, tmp_path / "whole", stop_after=reached + 3)
     for part in ("learner", "average"):
@@ -358,15 +360,15 @@ def test_compiling_goes_through_torch(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(compiled) == 1
 
 
-def test_an_error_in_a_worker_is_one_line(tmp_path: Path) -> None:
-    from finesight.train.feed import Feed
+def test_an_error_of_the_source_stays_itself() -> None:
+    """It is handed over as it is: raised in a worker it would come back with a traceback as its message."""
+    from finesight.train.feed import Feed, _Numbered
 
-    feed = Feed(Refusing(), size=1, mine=range(1), parts=1, last=2, workers=1, device=torch.device("cpu"))
-    try:
-        with pytest.raises(InputError, match=r"^photo 3 is gone$"):
-            feed.parts(0)
-    finally:
-        feed.close()
+    found = pickle.loads(pickle.dumps(_Numbered(Refusing(), 1)[0]))
+    assert isinstance(found, InputError)
+    feed = Feed(Refusing(), size=1, mine=range(1), parts=1, last=2, workers=0, device=torch.device("cpu"))
+    with pytest.raises(InputError, match=r"^photo 3 is gone$"):
+        feed.parts(0)
 
 
 class Refusing:

@@ -47,6 +47,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (top / "landmarks.json").write_text(json.dumps({f"{number}.png": points for number in range(3)}))
     pictures(top / "references", 3, 32)
     pictures(top / "whole", 3, 128)
+    for number in range(2):
+        still = drawn_picture(np.random.default_rng(number), 144)
+        (top / "clips" / str(number)).mkdir(parents=True)
+        for frame in range(7):
+            moved = Image.fromarray(np.roll(still, 2 * frame, axis=1))
+            moved.save(top / "clips" / str(number) / f"{frame}.png")
     for depth in (16, 19):
         vgg = Vgg(depth, layers=["conv1_2"])  # type: ignore[arg-type]
         save(
@@ -84,6 +90,16 @@ def tiny_data(place: Path, data: dict[str, Any], settings: dict[str, Any]) -> di
         },
         "inpainting": lambda: {"pictures": pack, "size": 64},
         "matting": lambda: {"pack": pack, "patch": 64, "alphas": 3, "held_out": 2, "widest": 6},
+        "clips": lambda: {
+            "folder": str(place / "clips"),
+            "layout": "folders",
+            "split": "all",
+            "low": None,
+            "held_out": 2,
+            "frames": data.get("frames") if data.get("inputs") else 2 if data.get("mirrored") else None,
+            "patch": None if data.get("patch") is None else 16 if data["lower"] != "real-basicvsr" else 32,
+            "validation_side": 16,
+        },
         "moving": lambda: {"pack": pack, "film": None, "frames": 3, "patch": 32, "speed": 2.0},
     }
     kind = data.get("kind", "pack")

@@ -68,7 +68,8 @@ def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_losses_between_features(vgg: Path, kind: str, *, signed: bool) -> None:
     layers = {"conv1_2": 0.3, "conv2_2": 1.0}
     network = finesight.load(vgg, arguments={"layers": tuple(layers)}).network
-    maps = [network(one * 2 - 1 if signed else one) for one in (PICTURE, TRUTH)]
+    with torch.no_grad():
+        maps = [network(one * 2 - 1 if signed else one) for one in (PICTURE, TRUTH)]
     function = perceptual.perceptual if kind == "perceptual" else perceptual.style
     settings = loss(kind=kind, weights=str(vgg), layers=layers, criterion="mse", signed=signed)
     expected = float(function(*maps, layers, criterion="mse"))

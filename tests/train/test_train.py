@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +20,6 @@ from finesight.train.regression import train
 from finesight.train.schedules import learning_rate
 from finesight.train.start import start_from
 from finesight.train.state import save_weights
-from tests.conftest import ROOT
 from tests.data.small import small_pack
 
 
@@ -73,30 +67,6 @@ def test_resumed_equals_uninterrupted(pack: Path, tmp_path: Path, stop: int) -> 
     assert train(recipe, tmp_path / "parts", stop_after=stop) is None
     train(recipe, tmp_path / "parts")
     assert digest(tmp_path / "whole") == digest(tmp_path / "parts")
-
-
-def test_killed_and_resumed_equals_uninterrupted(pack: Path, tmp_path: Path) -> None:
-    settings = content(pack, steps=4000, save_every=1, validate_every=4000)
-    (tmp_path / "recipe.json").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "finesight.train", str(tmp_path / "recipe.json"), str(tmp_path / "killed")]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())})
-    state = tmp_path / "killed" / "state.pt"
-    deadline = time.monotonic() + 60
-    while not state.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    reached = int(torch.load(state, weights_only=True)["step"])
-    assert 0 < reached < 4000
-    recipe = with_settings(settings)
-    assert train(recipe, tmp_path / "killed", stop_after=2) is None
-    assert train(recipe, tmp_path / "whole", stop_after=reached + 2) is None
-    one, other = (torch.load(tmp_path / f / "state.pt", weights_only=True) for f in ("killed", "whole"))
-    assert one["step"] == other["step"] == reached + 2
-    assert all(torch.equal(one["average"][name], tensor) for name, tensor in other["average"].items())
-    live = other["learner"]["network"]
-    assert all(torch.equal(one["learner"]["network"][name], tensor) for name, tensor in live.items())
 
 
 def test_a_state_of_another_recipe_is_refused(pack: Path, tmp_path: Path) -> None:
