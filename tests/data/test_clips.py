@@ -238,6 +238,10 @@ def test_enlarged_inputs_and_sharpened_truth(folders: Path) -> None:
     assert sharp.inputs[0].shape == (1, 2, 3, 8, 8)
     assert sharp.others["plain"].shape == sharp.target.shape == (1, 2, 3, 32, 32)
     assert not torch.equal(sharp.others["plain"], sharp.target)
+    there = source(folders, Window(2, mirrored=True), lower=VideoOrder(), patch=8).batch(0, 1)
+    assert torch.equal(there.target, there.target.flip(1))
+    assert there.inputs[0].shape[1] == 4
+    assert not torch.equal(there.inputs[0], there.inputs[0].flip(1))  # the way back is degraded by itself
 
 
 def test_held_out_clips_are_apart(folders: Path) -> None:

@@ -201,12 +201,14 @@ class ClipSource:
         else:
             high = _as_levels(pair.high.part(numbers, s * top, s * left, s * height, s * width))
             low = high if pair.low is None else _as_levels(pair.low.part(numbers, top, left, height, width))
+        if self.window.mirrored:  # before it is degraded: what is drawn differs on the way back
+            low, high = torch.cat([low, low.flip(0)]), torch.cat([high, high.flip(0)])
         plain = high.float() / 255
         target = unsharp_mask(plain) if self.sharpen else plain
         if isinstance(self.lower, video.VideoOrder):
             from finesight.media.clips import compressed  # it loads a codec, which nothing else here needs
 
-            parameters = video.sample(self.lower, len(numbers), generator)
+            parameters = video.sample(self.lower, len(target), generator)
             inputs = video.apply(target, parameters, size=(height, width), compress=compressed)
         else:
             inputs = low.float() / 255
@@ -252,8 +254,6 @@ class ClipSource:
     def _picked(self, low: Tensor, high: Tensor, plain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The frames that go in and those that are wanted."""
         window = self.window
-        if window.mirrored:
-            low, high, plain = (torch.cat([clip, clip.flip(0)]) for clip in (low, high, plain))
         taken = low if window.inputs is None else low[list(window.inputs)]
         if window.target is not None:
             return taken, high[window.target], plain[window.target]
