@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from finesight.media import write as write
     from finesight.run import upscale as upscale
     from finesight.run.inpainting import inpaint as inpaint
+    from finesight.run.matting import matte as matte
     from finesight.zoo import Model as Model
     from finesight.zoo import load as load
 
@@ -26,12 +27,13 @@ _PUBLIC = {
     "Picture": "finesight.media",
     "inpaint": "finesight.run.inpainting",
     "load": "finesight.zoo",
+    "matte": "finesight.run.matting",
     "read": "finesight.media",
     "upscale": "finesight.run",
     "write": "finesight.media",
 }
 
-__all__ = ["Error", "Model", "Picture", "__version__", "inpaint", "load", "read", "upscale", "write"]
+__all__ = ["Error", "Model", "Picture", "__version__", "inpaint", "load", "matte", "read", "upscale", "write"]
 
 
 def __getattr__(name: str) -> Any:

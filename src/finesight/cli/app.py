@@ -17,11 +17,13 @@ from finesight.cli.evaluate import evaluate
 from finesight.cli.info import info
 from finesight.cli.inpaint import inpaint
 from finesight.cli.judge import judge
+from finesight.cli.matte import matte
 from finesight.cli.models import models
 from finesight.cli.plot import plot
 from finesight.cli.score import score
 from finesight.cli.space import space
 from finesight.cli.train import train
+from finesight.cli.trimap import trimap
 from finesight.cli.upscale import upscale
 from finesight.errors import CancelledError, Error
 
@@ -35,6 +37,8 @@ app = typer.Typer(
 )
 app.command()(upscale)
 app.command()(inpaint)
+app.command()(matte)
+app.command()(trimap)
 app.command()(info)
 app.command()(degrade)
 app.add_typer(models, name="models")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,7 @@ __all__ = [
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 1, 2
 
 _UNKNOWN_LEVEL = 128 / 255
+_FAR = 30_000  # pixels; its square fits into 32 bits
 _CLICK, _SHARES = 320, (0.02, 0.08, 0.16)  # of the transformed trimap, pixels and shares of them
 
 
@@ -72,27 +75,27 @@ def transformed(trimap: Tensor) -> Tensor:
     return torch.stack(found).view(len(trimap), 6, *trimap.shape[-2:]).to(trimap.dtype)
 
 
-def distances_to(marked: Tensor) -> Tensor:
+def distances_to(marked: Tensor, *, most: float = math.inf) -> Tensor:
     """Exact Euclidean distance of every pixel to the nearest marked one (in two passes, columns then rows).
 
     Args:
         marked: bool ``(H, W)``.
+        most: distances beyond this are not looked for and come out as infinity, which is quicker.
 
     Returns:
         float64 ``(H, W)`` in pixels; infinity everywhere where nothing is marked.
     """
     height, width = marked.shape
-    rows = torch.arange(height, device=marked.device)[:, None].expand(height, width)
-    above = torch.where(marked, rows, -(10**9)).cummax(0).values
-    below = torch.where(marked, rows, 10**9).flip(0).cummin(0).values.flip(0)
-    down = torch.minimum(rows - above, below - rows).clamp(max=10**6).double()  # along its own column
-    best = down.square()
-    if not marked.any():
-        return torch.full((height, width), torch.inf, dtype=torch.float64, device=marked.device)
-    square = down.square()
+    rows = torch.arange(height, device=marked.device, dtype=torch.int32)[:, None].expand(height, width)
+    above = torch.where(marked, rows, -_FAR).cummax(0).values
+    below = torch.where(marked, rows, 2 * _FAR).flip(0).cummin(0).values.flip(0)
+    square = torch.minimum(rows - above, below - rows).clamp_(max=_FAR).square()  # along its own column
+    best = square.clone()
     for shift in range(1, width):
-        if shift * shift >= float(best.max()):
+        if shift > most or shift * shift >= int(best.max()):
             break
-        torch.minimum(best[:, shift:], square[:, :-shift] + shift * shift, out=best[:, shift:])
-        torch.minimum(best[:, :-shift], square[:, shift:] + shift * shift, out=best[:, :-shift])
-    return best.sqrt()
+        near = square + shift * shift
+        torch.minimum(best[:, shift:], near[:, :-shift], out=best[:, shift:])
+        torch.minimum(best[:, :-shift], near[:, shift:], out=best[:, :-shift])
+    found = best.double().sqrt_()
+    return found.masked_fill_(found > min(most, _FAR - 1), math.inf)

@@ -63,7 +63,7 @@ class _Laplacian:
 
 
 def closed_form_alpha(
-    image: Tensor, trimap: Tensor, *, epsilon: float = 1e-7, most_steps: int = 2000, tolerance: float = 1e-4
+    image: Tensor, trimap: Tensor, *, epsilon: float = 1e-7, most_steps: int = 4000, tolerance: float = 1e-6
 ) -> Tensor:
     """Alpha of one picture, with known pixels held exactly.
 
