@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from finesight.cli.clip_names import with_clips
 from finesight.cli.console import one_line
 from finesight.cli.data import data
 from finesight.cli.degrade import degrade
@@ -16,15 +17,19 @@ from finesight.cli.doctor import doctor
 from finesight.cli.evaluate import evaluate
 from finesight.cli.info import info
 from finesight.cli.inpaint import inpaint
+from finesight.cli.interpolate import interpolate
 from finesight.cli.judge import judge
 from finesight.cli.matte import matte
 from finesight.cli.models import models
 from finesight.cli.plot import plot
+from finesight.cli.restore import restore
+from finesight.cli.report import report
 from finesight.cli.score import score
 from finesight.cli.space import space
 from finesight.cli.train import train
 from finesight.cli.trimap import trimap
 from finesight.cli.upscale import upscale
+from finesight.cli.upscale_clip import upscale_clip
 from finesight.errors import CancelledError, Error
 
 __all__ = ["app", "run"]
@@ -36,6 +41,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(upscale)
+app.command(name="upscale-clip", hidden=True)(upscale_clip)  # what ``upscale`` is on clips
+app.command()(restore)
+app.command()(interpolate)
 app.command()(inpaint)
 app.command()(matte)
 app.command()(trimap)
@@ -44,6 +52,7 @@ app.command()(degrade)
 app.add_typer(models, name="models")
 app.command()(score)
 app.command()(evaluate)
+app.command()(report)
 app.add_typer(space, name="space")
 app.add_typer(judge, name="judge")
 app.command()(doctor)
@@ -73,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code; every error is one line on stderr, with ``--debug`` a traceback too."""
     debug = "--debug" in arguments
     try:
-        code: Any = app(list(arguments) or ["--help"], prog_name="finesight", standalone_mode=False)
+        code: Any = app(with_clips(arguments) or ["--help"], prog_name="finesight", standalone_mode=False)
     except typer.TyperException as error:
         message = one_line(error.format_message())
         if not message:  # a group without a command has printed its help

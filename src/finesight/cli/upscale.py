@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from finesight.run import Upscaler
     from finesight.zoo import Model
 
-__all__ = ["parse_scale", "upscale"]
+__all__ = ["errors_as_json", "parse_scale", "upscale"]
 
 _WHERE, _HOW, _WHAT_IF = "Where to", "How", "When something is in the way"
 
@@ -138,7 +138,7 @@ def upscale(
     from finesight.cli.batch import Batch
 
     batch = Batch(console, debug=debug)
-    with _errors_as_json(json):
+    with errors_as_json(json):
         if overwrite and skip_existing:
             raise SettingError("--overwrite and --skip-existing exclude each other: give one of them.")
         if denoise is not None and model is None:
@@ -220,7 +220,7 @@ def _note_start(clock: Clock) -> None:
 
 
 @contextlib.contextmanager
-def _errors_as_json(wanted: bool) -> Iterator[None]:
+def errors_as_json(wanted: bool) -> Iterator[None]:
     """What keeps everything from starting goes into the JSON object too."""
     try:
         yield

@@ -36,3 +36,16 @@ def test_pieces_go_on_where_another_run_ended(name: str) -> None:
         rest = [f for piece in again.pieces(iter(frames[resume["read"] :]), resume) for f in piece.frames]
         assert len(rest) == len(whole) - done
         assert all(np.array_equal(a, b) for a, b in zip(rest, whole[done:], strict=True))
+
+
+@pytest.mark.parametrize("name", ["basicvsr-pp", "edvr"])
+def test_a_clip_never_changes_the_next_ones_result(name: str) -> None:
+    model = clip_network(name, **NETWORKS[name])
+    settings = ClipSettings(precision="float32", segment=4, overlap=2)
+    clips = moving_clip(7, 12, 16), moving_clip(9, 12, 16, seed=3)
+    runner = ClipRunner(model, settings=settings)
+    for clip in (*clips, clips[0]):
+        again = [f for piece in runner.pieces(clip) for f in piece.frames]
+        alone = [f for piece in ClipRunner(model, settings=settings).pieces(clip) for f in piece.frames]
+        assert all(np.array_equal(a, b) for a, b in zip(again, alone, strict=True))
+        assert len(again) == len(clip)

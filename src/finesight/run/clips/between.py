@@ -150,7 +150,13 @@ class Between:
         self._nodes: dict[tuple[int, int], Tensor] = {}
         self._features: dict[tuple[int, int, int], tuple[Tensor, ...]] = {}
         self._still: dict[int, bool] = {}
-        self._counted: set[int] = set()
+
+    def reset(self) -> None:
+        """Forget everything about the clip: another one begins."""
+        self._nodes.clear()
+        self._features.clear()
+        self._still.clear()
+        self.made = self.cuts = self.repeats = self.encoded = 0
 
     @property
     def reach(self) -> int:

@@ -94,6 +94,7 @@ class Interpolator:
         if self.between is None:
             self.prepare([pixels_of(frame) for frame in head])
         assert self.between is not None
+        self.between.reset()
         cut, given = self.settings.cut, resume or {}
         start = int(given.get("start", 0))
         stream = Stream(

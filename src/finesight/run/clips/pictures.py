@@ -42,6 +42,9 @@ class PictureWorker:
         """The segment; frames are computed as they are asked for."""
         return PictureWalk(self, stream, segment)
 
+    def reset(self) -> None:
+        """Nothing is kept from frame to frame."""
+
     def pictures(self, frames: list[Pixels]) -> list[Pixels]:
         """What the network makes of several frames."""
         if self._model is None or len(frames) == 1:

@@ -70,6 +70,14 @@ class RecurrentWorker:
         self._walks += 1
         return RecurrentWalk(self, stream, segment, self._walks)
 
+    def reset(self) -> None:
+        """Forget all features."""
+        self.parking.close()
+        self._chunks.clear()
+        self._names.clear()
+        self._former = None
+        self.encoded = 0
+
     def _encode(self, stream: Stream, shot: int, start: int) -> None:
         before, after = self._margin
         end = stream.shot_end(start, start + self._chunk + after)

@@ -96,7 +96,10 @@ class ClipRunner:
             return
         if not self.workers:
             self.prepare([pixels_of(frame) for frame in head])
+        for worker in self.workers:
+            worker.reset()
         given = resume or {}
+        self._held.clear()
         start = int(given.get("start", 0))
         self._held.update({int(shot): passes for shot, passes in given.get("passes", {}).items()})
         cut = self.settings.cut

@@ -70,6 +70,9 @@ class Worker(Protocol):
     def walk(self, stream: Stream, segment: Segment) -> Walk:
         """Compute what needs the whole segment at once."""
 
+    def reset(self) -> None:
+        """Forget everything about the clip: another one begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

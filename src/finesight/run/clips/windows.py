@@ -48,6 +48,11 @@ class WindowWorker:
         """The segment; nothing is computed before its frames are asked for."""
         return WindowWalk(self, stream, segment)
 
+    def reset(self) -> None:
+        """Forget all features."""
+        self._features.clear()
+        self.encoded = 0
+
     def sources(self, stream: Stream, shot: int, index: int) -> list[int]:
         """Numbers of the frames in the window around ``index``."""
         end = stream.shot_end(index, index + self.reach + 1)
