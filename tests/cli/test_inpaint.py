@@ -58,12 +58,17 @@ def test_the_installed_command_fills_a_hole_and_nothing_else(installed: Command,
     ran = installed("inpaint", "ä photo.png", "--mask", "mask.png", "--model", weights, "--json", cwd=tmp_path)
     assert ran.code == 0, ran.err
     told = json.loads(ran.out)["results"][0]
-    assert told["missing"] == hole.sum() and told["holes"] == 1 and told["model"] == "tiny" and told["weights"]
+    assert told["missing"] == hole.sum()
+    assert told["holes"] == 1
+    assert told["model"] == "tiny"
+    assert told["weights"]
     after = media.read(tmp_path / "ä photo_filled.png")
-    assert after.depth == 16 and after.dpi == pytest.approx((300, 300), abs=0.1)
+    assert after.depth == 16
+    assert after.dpi == pytest.approx((300, 300), abs=0.1)
     assert np.array_equal(after.pixels[~hole], before[~hole])
     assert not np.array_equal(after.pixels[hole], before[hole])
-    assert after.xmp is not None and b"inpaint" in after.xmp  # which model made it
+    assert after.xmp is not None
+    assert b"inpaint" in after.xmp
 
 
 def test_masks_from_alpha_colours_and_boxes(here: Command, weights: Path, tmp_path: Path) -> None:
@@ -81,8 +86,10 @@ def test_masks_from_alpha_colours_and_boxes(here: Command, weights: Path, tmp_pa
         ran = here("inpaint", "a.png", *options, "-m", weights, "-o", f"{name}.png")
         assert ran.code == 0, ran.err
         after = media.read(tmp_path / f"{name}.png")
-        assert np.array_equal(after.pixels[~hole], before[~hole]) and (after.pixels[hole] != 7).any()
-        assert after.alpha is not None and (after.alpha[~hole] == 255).all()
+        assert np.array_equal(after.pixels[~hole], before[~hole])
+        assert (after.pixels[hole] != 7).any()
+        assert after.alpha is not None
+        assert (after.alpha[~hole] == 255).all()
         assert (after.alpha[hole] == (255 if name == "alpha" else 0)).all()
 
 
@@ -110,7 +117,8 @@ def test_patterns_and_one_mask_for_many(here: Command, weights: Path, tmp_path: 
         assert len(list((tmp_path / folder).iterdir())) == 2
     ran = here("inpaint", "a.png", "--mask", "m/*-no.png", "-m", weights)
     assert ran.code == 2
-    assert one_line(ran.err) and "m/a-no.png does not exist" in ran.err
+    assert one_line(ran.err)
+    assert "m/a-no.png does not exist" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -151,7 +159,8 @@ def test_empty_masks_copy_the_file_and_say_so(here: Command, weights: Path, tmp_
     Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=60)
     Image.new("L", SIZE[::-1], 0).save(tmp_path / "none.png")
     ran = here("inpaint", "a.jpg", "--mask", "none.png", "-m", weights)
-    assert ran.code == 0 and "marks nothing" in ran.err
+    assert ran.code == 0
+    assert "marks nothing" in ran.err
     assert (tmp_path / "a_filled.jpg").read_bytes() == (tmp_path / "a.jpg").read_bytes()
     assert here("inpaint", "a.jpg", "--mask", "none.png", "-m", weights, "-o", "b.png").code == 0
     assert np.array_equal(media.read(tmp_path / "b.png").pixels, media.read(tmp_path / "a.jpg").pixels)
@@ -163,9 +172,12 @@ def test_inverted_masks_are_suspected_and_turned_round(here: Command, weights: P
     hole[:2] = False
     Image.fromarray(hole.astype(np.uint8) * 255).save(tmp_path / "mask.png")
     ran = here("inpaint", "a.png", "--mask", "mask.png", "-m", weights)
-    assert ran.code == 0 and "96% of the picture" in ran.err and "--invert" in ran.err
+    assert ran.code == 0
+    assert "96% of the picture" in ran.err
+    assert "--invert" in ran.err
     ran = here("inpaint", "a.png", "--mask", "mask.png", "--invert", "-m", weights, "--overwrite")
-    assert ran.code == 0 and "96%" not in ran.err
+    assert ran.code == 0
+    assert "96%" not in ran.err
     assert np.array_equal(media.read(tmp_path / "a_filled.png").pixels[2:], before[2:])
 
 
@@ -174,7 +186,8 @@ def test_results_that_exist_stay_unless_asked(here: Command, weights: Path, tmp_
     mask(tmp_path / "mask.png")
     (tmp_path / "a_filled.png").write_text("mine")
     ran = here("inpaint", "a.png", "--mask", "mask.png", "-m", weights)
-    assert ran.code == 2 and "exists already" in ran.err
+    assert ran.code == 2
+    assert "exists already" in ran.err
     assert here("inpaint", "a.png", "--mask", "mask.png", "-m", weights, "--skip-existing").code == 0
     assert (tmp_path / "a_filled.png").read_text() == "mine"
     assert here("inpaint", "a.png", "--mask", "mask.png", "-m", weights, "--overwrite").code == 0

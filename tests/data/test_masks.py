@@ -37,8 +37,10 @@ def test_areas_are_the_published_ones(kind: Box | Irregular | BrushStrokes, mean
 def test_boxes_stay_within_their_ranges() -> None:
     generator = chance()
     boxes = np.array([Box().box(256, 256, generator) for _ in range(300)])
-    assert boxes[:, :2].min() >= 20 and boxes[:, :2].max() <= 127
-    assert boxes[:, 2:].min() >= 108 and boxes[:, 2:].max() <= 128
+    assert boxes[:, :2].min() >= 20
+    assert boxes[:, :2].max() <= 127
+    assert boxes[:, 2:].min() >= 108
+    assert boxes[:, 2:].max() <= 128
     with pytest.raises(SettingError, match="does not fit"):
         Box().draw(160, 256, generator)
 
@@ -57,7 +59,9 @@ def test_buckets_are_hit_in_pictures_that_are_not_square(bucket: tuple[float, fl
     generator = chance(3)
     masks = [in_bucket(bucket, 60, 97, generator) for _ in range(4)]
     for mask in masks:
-        assert mask.shape == (60, 97) and mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 1}
+        assert mask.shape == (60, 97)
+        assert mask.dtype == np.uint8
+        assert set(np.unique(mask)) == {0, 1}
         assert bucket_of(float(mask.mean())) == bucket
     assert not np.array_equal(masks[0], masks[1])
 
@@ -66,7 +70,8 @@ def test_buckets_are_hit_in_pictures_that_are_not_square(bucket: tuple[float, fl
 def test_a_seed_decides_everything(kind: Box | Irregular | BrushStrokes) -> None:
     before = torch.random.get_rng_state()
     first, again, other = (kind.draw(80, 96, chance(seed)) for seed in (1, 1, 2))
-    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -75,7 +80,8 @@ def test_growing_and_joining_by_hand() -> None:
     mask[2, 2] = 1
     wide = np.zeros_like(mask)
     wide[1:4, 1:4] = 1
-    assert np.array_equal(dilated(mask, 3), wide) and np.array_equal(dilated(mask, 1), mask)
+    assert np.array_equal(dilated(mask, 3), wide)
+    assert np.array_equal(dilated(mask, 1), mask)
     assert np.array_equal(joined([mask, wide]), wide)
     with pytest.raises(SettingError, match="odd"):
         dilated(mask, 2)
@@ -88,9 +94,12 @@ def test_masks_from_files(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a.png 3\n\n")
     for place in (tmp_path, tmp_path / "list.txt"):
         mask = MaskFiles(place).draw(16, 12, chance())
-        assert mask.shape == (16, 12) and mask[:8].all() and not mask[8:].any()
+        assert mask.shape == (16, 12)
+        assert mask[:8].all()
+        assert not mask[8:].any()
     turned = MaskFiles(tmp_path, rotation=45).draw(16, 16, chance(5))
-    assert 0 < turned.sum() < 256 and not np.array_equal(turned, MaskFiles(tmp_path).draw(16, 16, chance(5)))
+    assert 0 < turned.sum() < 256
+    assert not np.array_equal(turned, MaskFiles(tmp_path).draw(16, 16, chance(5)))
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="no masks"):
         MaskFiles(tmp_path / "none")

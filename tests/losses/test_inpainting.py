@@ -33,7 +33,8 @@ def test_texture_by_hand() -> None:
     stripes = torch.zeros(1, 1, 9, 9)
     stripes[..., 1::2] = 0.6  # every neighbour to the left differs by 0.6, every one above by 0
     found, share = texture(stripes, window=8)
-    assert found.shape == (1, 1, 1, 1) and share.item() == 1
+    assert found.shape == (1, 1, 1, 1)
+    assert share.item() == 1
     assert torch.isclose(found.squeeze(), torch.tensor(0.6), atol=1e-4)
     mask = torch.zeros(1, 1, 9, 9)
     mask[..., :5] = 1
@@ -44,4 +45,5 @@ def test_texture_by_hand() -> None:
 def test_contrast_has_gradients_on_flat_pictures() -> None:
     flat = torch.full((1, 3, 16, 16), 0.5, requires_grad=True)
     local_contrast(flat, torch.rand(1, 3, 16, 16)).backward()
-    assert flat.grad is not None and flat.grad.isfinite().all()
+    assert flat.grad is not None
+    assert flat.grad.isfinite().all()

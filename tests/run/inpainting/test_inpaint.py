@@ -19,8 +19,7 @@ from finesight.models.inpainting.rayfill import RayFill
 from finesight.progress import Cancel
 from finesight.run.inpainting import Inpainter, inpaint, missing_pixels
 from finesight.run.inpainting.fill import Sizes
-from finesight.zoo.cards import Card
-from finesight.zoo.model import Model
+from finesight.zoo.model import Card, Model
 
 
 def model(kind: str = "rayfill") -> Model:
@@ -60,11 +59,16 @@ def test_everything_outside_the_hole_stays_bit_for_bit(kind: str, dtype: Any, ch
     given = Picture(pixels, alpha, {1: 8, 2: 16, 4: 32}[pixels.itemsize], icc=b"profile", exif=b"exif", xmp=b"<x/>")  # type: ignore[arg-type]
     before, hole = pixels.copy(), box(45, 61)
     result, report = Inpainter(MODEL if kind == "rayfill" else model(kind))(given, hole)
-    assert np.array_equal(result.pixels[~hole], before[~hole]) and result.pixels.dtype == dtype
+    assert np.array_equal(result.pixels[~hole], before[~hole])
+    assert result.pixels.dtype == dtype
     assert not np.array_equal(result.pixels[hole], before[hole])
-    assert result.alpha is alpha and (result.icc, result.exif, result.xmp) == (given.icc, given.exif, given.xmp)
+    assert result.alpha is alpha
+    assert (result.icc, result.exif, result.xmp) == (given.icc, given.exif, given.xmp)
     assert np.array_equal(pixels, before)  # what was given is not changed
-    assert report.missing == hole.sum() and report.holes == 1 and report.windows == 1 and report.halvings == 0
+    assert report.missing == hole.sum()
+    assert report.holes == 1
+    assert report.windows == 1
+    assert report.halvings == 0
 
 
 @pytest.mark.parametrize("native", [False, True])
@@ -76,7 +80,8 @@ def test_what_stands_in_the_hole_is_never_looked_at(native: bool) -> None:
         given[hole] = inside
         answers.append(Inpainter(MODEL, native=native)(Picture(given, depth=32), hole)[0].pixels)
     assert np.isfinite(answers[0]).all()
-    assert np.array_equal(answers[0], answers[1]) and np.array_equal(answers[0], answers[2])
+    assert np.array_equal(answers[0], answers[1])
+    assert np.array_equal(answers[0], answers[2])
 
 
 def test_a_flat_picture_is_filled_with_its_colour() -> None:
@@ -98,7 +103,9 @@ def test_wide_holes_are_filled_from_small_to_large_in_windows() -> None:
     hole[200:203, 5:255] = True  # thin and long: never halved, but in several windows
     seen: list[tuple[int, int]] = []
     result, report = inpainter(Picture(pixels), hole, progress=lambda done, total, _: seen.append((done, total)))
-    assert report.holes == 2 and report.halvings == 3 and report.windows == len(seen) > 5
+    assert report.holes == 2
+    assert report.halvings == 3
+    assert report.windows == len(seen) > 5
     assert np.array_equal(result.pixels[~hole], pixels[~hole])
     assert all(done <= total for done, total in seen)
     again, _ = inpainter(Picture(pixels), hole)
@@ -127,20 +134,25 @@ def test_a_photograph_of_twelve_megapixels_takes_as_much_as_its_holes() -> None:
     result, report = Inpainter(Model(watching, MODEL.traits, Card(name="w", architecture="rayfill")))(
         Picture(pixels), hole
     )
-    assert report.holes == 2 and report.windows <= 8 and largest <= 384 * 384
+    assert report.holes == 2
+    assert report.windows <= 8
+    assert largest <= 384 * 384
     assert np.array_equal(result.pixels[~hole], pixels[~hole])
 
 
 def test_every_kind_of_picture_comes_back_as_it_was(tmp_path: Path) -> None:
     pixels, hole = noisy(40, 50, 3, np.uint8), box(40, 50)
     expected = inpaint(pixels, hole, model=MODEL)
-    assert expected.shape == pixels.shape and expected.dtype == np.uint8
+    assert expected.shape == pixels.shape
+    assert expected.dtype == np.uint8
     media.write(tmp_path / "a.png", Picture(pixels))
     Image.fromarray(hole.astype(np.uint8) * 255).save(tmp_path / "mask.png")
     from_file = inpaint(tmp_path / "a.png", str(tmp_path / "mask.png"), model=MODEL)
-    assert isinstance(from_file, Picture) and np.array_equal(from_file.pixels, expected)
+    assert isinstance(from_file, Picture)
+    assert np.array_equal(from_file.pixels, expected)
     from_pil = inpaint(Image.fromarray(pixels), Image.fromarray(hole), model=MODEL)
-    assert isinstance(from_pil, Image.Image) and np.array_equal(np.asarray(from_pil), expected)
+    assert isinstance(from_pil, Image.Image)
+    assert np.array_equal(np.asarray(from_pil), expected)
     from_tensor = inpaint(torch.from_numpy(pixels).permute(2, 0, 1), torch.from_numpy(hole), model=MODEL)
     assert np.array_equal(from_tensor.permute(1, 2, 0).numpy(), expected)
     assert finesight.inpaint is inpaint
@@ -161,26 +173,31 @@ def test_masks_of_every_kind() -> None:
     assert np.array_equal(missing_pixels(given, boxes=[(12, 13, 17, 12)]), hole)
     assert missing_pixels(given, hole, boxes=[(-5, -5, 8, 7)]).sum() == hole.sum() + 6
     grown = missing_pixels(given, hole, grow=2)
-    assert grown.sum() == 16 * 21 and grown[11, 10]
+    assert grown.sum() == 16 * 21
+    assert grown[11, 10]
     half = hole[::2, ::2]
     with pytest.raises(InputError, match=r"25x20, its picture 50x40.*resize"):
         missing_pixels(given, half)
     assert missing_pixels(given, half, resize_mask=True).shape == (40, 50)
     result = inpaint(given, "alpha", model=MODEL)
-    assert (result.alpha[hole] == 255).all() and (result.alpha[~hole] == 200).all()
+    assert (result.alpha[hole] == 255).all()
+    assert (result.alpha[~hole] == 200).all()
 
 
 def test_empty_full_and_nearly_full_masks() -> None:
     given = Picture(noisy(40, 50, 3, np.uint8))
     empty = np.zeros((40, 50), bool)
     result, report = Inpainter(MODEL)(given, empty)
-    assert result is given and report.missing == 0 and "marks nothing" in report.notes[0]
+    assert result is given
+    assert report.missing == 0
+    assert "marks nothing" in report.notes[0]
     with pytest.raises(InputError, match="whole picture"):
         Inpainter(MODEL)(given, ~empty)
     nearly = ~empty
     nearly[:3] = False
     result, report = Inpainter(MODEL)(given, nearly)
-    assert "92%" in report.notes[0] and "--invert" in report.notes[0]
+    assert "92%" in report.notes[0]
+    assert "--invert" in report.notes[0]
     assert np.array_equal(result.pixels[:3], given.pixels[:3])
 
 

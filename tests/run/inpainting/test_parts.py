@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -36,7 +38,9 @@ def test_depth_by_hand() -> None:
     hole[4:13, 4:15] = True  # 9 x 11
     assert not too_deep(hole, 10).any()
     assert np.argwhere(too_deep(hole, 9)).tolist() == [[8, 8], [8, 9], [8, 10]]
-    assert levels_needed(hole, 10) == 0 and levels_needed(hole, 9) == 1 and levels_needed(hole, 4) == 2
+    assert levels_needed(hole, 10) == 0
+    assert levels_needed(hole, 9) == 1
+    assert levels_needed(hole, 4) == 2
     thin = np.zeros((20, 300), bool)
     thin[9:11] = True
     assert levels_needed(thin, 4) == 0
@@ -53,8 +57,10 @@ def test_halving_averages_known_pixels_only() -> None:
 @pytest.mark.parametrize("length", [1, 256, 257, 600, 5000])
 def test_windows_cover_everything_and_overlap(length: int) -> None:
     found = starts(length, 256)
-    assert found[0] == 0 and max(found) + 256 >= length and max(found) <= max(0, length - 256)
-    assert all(b - a <= 192 for a, b in zip(found, found[1:], strict=False))
+    assert found[0] == 0
+    assert max(found) + 256 >= length
+    assert max(found) <= max(0, length - 256)
+    assert all(b - a <= 192 for a, b in itertools.pairwise(found))
 
 
 def test_windows_fade_into_each_other() -> None:
@@ -70,7 +76,9 @@ def test_windows_fade_into_each_other() -> None:
     done: list[None] = []
     filled = paint(level, painter, 48, done=lambda: done.append(None))
     row = filled[0, 20, 5:125]
-    assert len(done) == 4 and (row.diff() >= -1e-6).all() and row.diff().max() < 0.15
+    assert len(done) == 4
+    assert (row.diff() >= -1e-6).all()
+    assert row.diff().max() < 0.15
     assert torch.equal(filled[:, ~torch.from_numpy(hole)], level.image[:, ~torch.from_numpy(hole)])
 
 
