@@ -12,11 +12,13 @@ __all__ = [
     "Codec",
     "Crf",
     "Cut",
+    "Damaged",
     "Device",
     "DryRun",
     "End",
     "Engine",
     "Exact",
+    "Gaps",
     "Memory",
     "ModelName",
     "Output",
@@ -67,6 +69,15 @@ End: TypeAlias = Annotated[str | None, typer.Option(metavar="TIME", help="Stop b
 Rate: TypeAlias = Annotated[
     str | None,
     typer.Option(help="Frames a second of a folder of frames, such as 24 or 29.97.", rich_help_panel=_PART),
+]
+Gaps: TypeAlias = Annotated[
+    Literal["error", "keep"],
+    typer.Option(help="Numbered frames that are missing: keep lets the one before last longer.",
+                 rich_help_panel=_IN_THE_WAY),
+]  # fmt: skip
+Damaged: TypeAlias = Annotated[
+    Literal["error", "skip"],
+    typer.Option(help="What cannot be decoded: skip leaves it out and says so.", rich_help_panel=_IN_THE_WAY),
 ]
 Preview: TypeAlias = Annotated[
     int | None,

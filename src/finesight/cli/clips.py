@@ -50,6 +50,7 @@ class ClipOrder:
     Args:
         source: the clip.
         start, end, rate: which part, and how fast pictures are shown.
+        gaps, damaged: what happens to missing pictures and broken frames; see ``finesight.media.clips.read_clip``.
         writing: where to and how.
         suffix: added to the name where no output is given.
         scale: of the frames.
@@ -73,6 +74,8 @@ class ClipOrder:
     job: dict[str, Any]
     factor: int | None = None
     fps: Fraction | None = None
+    gaps: Literal["error", "keep"] = "error"
+    damaged: Literal["error", "skip"] = "error"
 
 
 def parse_time(text: str | None, option: str) -> Fraction | None:
@@ -133,7 +136,9 @@ def work_on_clip(
 ) -> int:
     """Do one clip, or say what it would take; the exit code."""
     batch = Batch(console, debug=debug)
-    with read_clip(order.source, start=order.start, end=order.end, rate=order.rate) as reader:
+    with read_clip(
+        order.source, start=order.start, end=order.end, rate=order.rate, damaged=order.damaged, gaps=order.gaps
+    ) as reader:
         target = _target(order, reader.info, preview)
         if os.path.lexists(target) and not order.writing.overwrite and not _empty_folder(target):
             raise OutputError(f"{target} exists already. Add --overwrite, or choose another -o.")
@@ -369,7 +374,7 @@ def _job(order: ClipOrder, writer: ClipWriter) -> dict[str, Any]:
         "finesight": __version__,
         "input": str(source.absolute()),
         "state": [state.st_size, state.st_mtime_ns] if state else None,
-        "part": [str(order.start), str(order.end), order.rate],
+        "part": [str(order.start), str(order.end), order.rate, order.gaps, order.damaged],
         "model": None if order.model is None else [order.model.card.name, order.model.card.weights_sha256],
         "scale": order.scale,
         "factor": order.factor,

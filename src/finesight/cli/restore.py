@@ -21,6 +21,8 @@ def restore(
     start: options.Start = None,
     end: options.End = None,
     rate: options.Rate = None,
+    gaps: options.Gaps = "error",
+    damaged: options.Damaged = "error",
     preview: options.Preview = None,
     codec: options.Codec = None,
     crf: options.Crf = None,
@@ -66,6 +68,8 @@ def restore(
             start=parse_time(start, "--start"),
             end=parse_time(end, "--end"),
             rate=rate,
+            gaps=gaps,
+            damaged=damaged,
             writing=Writing(
                 output=output, codec=codec, crf=crf, pixel_format=pixel_format, streams=streams, overwrite=overwrite
             ),
