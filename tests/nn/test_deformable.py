@@ -149,6 +149,14 @@ def test_gradient(border: str, kept: int, monkeypatch: pytest.MonkeyPatch) -> No
     assert torch.autograd.gradcheck(call, tuple(tensor.requires_grad_() for tensor in tensors.values()), atol=1e-6)
 
 
+def test_the_answer_may_be_changed_in_place() -> None:
+    x, weight = torch.rand(1, 2, 3, 4, requires_grad=True), torch.rand(3, 2, 3, 3)
+    answer = F.relu_(deformable_convolution(x, torch.zeros(1, 18, 3, 4), weight, padding=1))
+    (found,) = torch.autograd.grad(answer.sum(), x)
+    (expected,) = torch.autograd.grad(F.conv2d(x, weight, padding=1).sum(), x)
+    torch.testing.assert_close(found, expected)
+
+
 def test_gradient_of_some_only() -> None:
     x, offset, weight = torch.rand(2, 2, 5, 6), torch.rand(2, 18, 5, 6) * 2 - 1, torch.rand(3, 2, 3, 3)
     expected = torch.autograd.grad(

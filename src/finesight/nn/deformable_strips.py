@@ -178,7 +178,7 @@ class Learning(torch.autograd.Function):
             answer.append(_joined(plan, samples, weight, bias))
         ctx.geometry, ctx.optional = geometry, (bias is not None, mask is not None)
         ctx.save_for_backward(x, offset, weight, mask, *kept)
-        return answer[0] if len(answer) == 1 else torch.cat(answer, dim=2)
+        return torch.cat(answer, dim=2)  # never a view, which no one could then change in place
 
     @staticmethod
     @once_differentiable
