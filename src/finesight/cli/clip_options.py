@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Literal, TypeAlias
 
 import typer
 
 from finesight.cli.models import complete_model
+from finesight.errors import SettingError
 
 __all__ = [
     "Codec",
@@ -32,6 +34,7 @@ __all__ = [
     "Source",
     "Start",
     "Streams",
+    "parse_time",
 ]
 
 _WHERE, _HOW, _PART, _IN_THE_WAY = "Where to", "How", "Which part", "When something is in the way"
@@ -118,3 +121,26 @@ Overwrite: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", help="Replace a result that exists.", rich_help_panel=_IN_THE_WAY)
 ]
 DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Print the plan, with time, and stop.")]
+
+
+def parse_time(text: str | None, option: str) -> Fraction | None:
+    """Seconds of ``12.5``, ``1:30`` or ``1:02:03.5``.
+
+    Raises:
+        SettingError: no time.
+    """
+    if text is None:
+        return None
+    parts = text.strip().split(":")
+    try:
+        numbers = [Fraction(part) for part in parts]
+    except (ValueError, ZeroDivisionError):
+        numbers = []
+    if not 1 <= len(numbers) <= 3 or any(number < 0 for number in numbers):
+        raise SettingError(
+            f"{option}: expected seconds or hours:minutes:seconds, such as 12.5 or 1:02:03, got '{text}'."
+        )
+    seconds = Fraction(0)
+    for number in numbers:
+        seconds = seconds * 60 + number
+    return seconds

@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 from finesight import __version__
 from finesight.cli.batch import Batch
+from finesight.cli.clip_options import parse_time
 from finesight.cli.console import Console, format_duration
 from finesight.cli.places import check_folder, make_folder
 from finesight.cli.stopping import stoppable
-from finesight.errors import CancelledError, InputError, OutputError, SettingError
+from finesight.errors import CancelledError, InputError, OutputError
 from finesight.media.clips import ClipInfo, ClipReader, ClipWriter, read_clip
 from finesight.media.clips.encodings import CONTAINERS
 from finesight.progress import Cancel, Progress
@@ -76,29 +77,6 @@ class ClipOrder:
     fps: Fraction | None = None
     gaps: Literal["error", "keep"] = "error"
     damaged: Literal["error", "skip"] = "error"
-
-
-def parse_time(text: str | None, option: str) -> Fraction | None:
-    """Seconds of ``12.5``, ``1:30`` or ``1:02:03.5``.
-
-    Raises:
-        SettingError: no time.
-    """
-    if text is None:
-        return None
-    parts = text.strip().split(":")
-    try:
-        numbers = [Fraction(part) for part in parts]
-    except (ValueError, ZeroDivisionError):
-        numbers = []
-    if not 1 <= len(numbers) <= 3 or any(number < 0 for number in numbers):
-        raise SettingError(
-            f"{option}: expected seconds or hours:minutes:seconds, such as 12.5 or 1:02:03, got '{text}'."
-        )
-    seconds = Fraction(0)
-    for number in numbers:
-        seconds = seconds * 60 + number
-    return seconds
 
 
 def clip_settings(
