@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from finesight import media
+from finesight.media.strips import StripReader
 from finesight.run import giant
 
 from .conftest import Command
@@ -37,3 +38,25 @@ def test_a_giant_picture_goes_by_strips(
         result = json.loads(here(*plain, *arguments).out)["results"][0]
         assert "streamed" not in result
         assert (tmp_path / arguments[1]).exists()
+
+
+def test_a_giant_picture_is_foreseen_without_reading_it(
+    here: Command, tiny: Path, picture: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "a.png", 120, 900)
+    monkeypatch.setattr(giant, "STREAM_FROM", 100)
+    monkeypatch.setattr(media, "read", lambda *_: pytest.fail("it was read whole"))
+    rows = []
+    read = StripReader.rows
+    monkeypatch.setattr(
+        StripReader, "rows", lambda self, top, count: (rows.append(top + count), read(self, top, count))[1]
+    )
+    plain = ["upscale", "a.png", "-o", "a.tif", "--model", tiny, "--engine", "torch", "--precision", "float32"]
+    answer = here(*plain, "--dry-run", "--json")
+    assert answer.code == 0, answer.err
+    (plan,) = json.loads(answer.out)["results"]
+    assert plan["streamed"] is True
+    assert (plan["width"], plan["height"]) == (240, 1800)
+    assert plan["seconds"] > 0
+    assert max(rows) <= 256
+    assert not (tmp_path / "a.tif").exists()

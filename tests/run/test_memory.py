@@ -163,6 +163,42 @@ def test_the_peak_stays_below_the_limit(extra: int, scale: float) -> None:
     assert answer["tile"][0] * answer["tile"][1] > 2000  # and what is allowed is used
 
 
+FORESEEN = """
+import sys
+import numpy as np
+from finesight.media import from_array
+from finesight.run import Upscaler
+from finesight.run.memory import _status
+height, width = int(sys.argv[1]), int(sys.argv[2])
+picture = from_array(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+upscaler = Upscaler("finesight-x4", device="cpu", engine="torch", precision="float32")
+if sys.argv[3] == "foreseen":
+    print(upscaler.estimate(picture).memory)
+else:
+    upscaler(picture)
+    print(_status("VmHWM"))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.parametrize(("height", "width"), [(100, 120), (300, 400), (500, 700)])
+def test_the_foreseen_memory_is_within_30_percent(height: int, width: int) -> None:
+    """Of the peak of another process, with the network that ships."""
+    foreseen, peak = (
+        int(
+            subprocess.run(
+                [sys.executable, "-c", FORESEEN, str(height), str(width), mode],
+                capture_output=True,
+                check=True,
+                cwd=ROOT,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            ).stdout
+        )
+        for mode in ("foreseen", "done")
+    )
+    assert foreseen == pytest.approx(peak, rel=0.3)
+
+
 class TestDevices:
     def test_auto_and_cpu(self) -> None:
         assert find_device("cpu") == CPU

@@ -12,7 +12,7 @@ from finesight.run.engines import Prepared
 from finesight.run.memory import available, format_bytes, measure_peak, parse_bytes, resident
 from finesight.run.pixels import quantise
 
-__all__ = ["PROBE", "SMALLEST_TILE", "Budget", "bytes_per_pixel"]
+__all__ = ["ALLOCATED", "PROBE", "SMALLEST_TILE", "Budget", "bytes_per_pixel"]
 
 SMALLEST_TILE = 32 * 32
 """Pixels of the smallest tile that is computed: the floor of ``memory``."""
@@ -20,7 +20,7 @@ SMALLEST_TILE = 32 * 32
 _DEFAULT_SHARE = 0.75
 """Of the memory that is free; the rest is for writing the result and for other programs."""
 
-_MARGIN = 0.5
+ALLOCATED = 0.5
 """Of what remains; the rest is what the C library's allocator keeps beyond the live tensors (seen: as much again)."""
 
 _ONCE = 24_000_000
@@ -66,8 +66,8 @@ class Budget:
         else:
             limit = parse_bytes(memory)
         free = limit - used - (results + _ONCE if on_host else 0)
-        tiles = int(_MARGIN * free)
-        floor = int(SMALLEST_TILE * per_pixel / _MARGIN) + limit - free
+        tiles = int(ALLOCATED * free)
+        floor = int(SMALLEST_TILE * per_pixel / ALLOCATED) + limit - free
         if tiles < SMALLEST_TILE * per_pixel:
             raise MemoryLimitError(
                 f"memory: {format_bytes(limit)} is too little for this picture: {format_bytes(used)} are in use and "

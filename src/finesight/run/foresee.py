@@ -9,7 +9,7 @@ import numpy as np
 
 from finesight.media.picture import Picture
 from finesight.media.strips import StripReader
-from finesight.run.budget import Budget
+from finesight.run.budget import ALLOCATED, Budget
 from finesight.run.giant import choose_way
 from finesight.run.memory import resident
 from finesight.run.pixels import View
@@ -28,11 +28,12 @@ def estimate(work: Work, picture: Picture) -> Estimate:
     """What ``work`` on ``picture`` would take: its tiles are planned, one of them is computed twice and timed.
 
     The first computation of a tile is slower than the next ones and counts once. Networks after the first are timed on
-    the same pixels. Preparing the networks counts too, so that the command's time is told.
+    the same pixels. Preparing the networks counts too, so that the command's time is told. Memory is what the process
+    holds after this, and what results and full tiles will add, with what the allocator keeps of these.
     """
     pixels, began = picture.pixels, time.perf_counter()
     seconds, peak, tiles = 0.0, 0.0, 0
-    final, base = pixels.dtype, resident()
+    final = pixels.dtype
     first: tuple[Ready, Stage] | None = None
     seen: list[Ready] = []
     for index in range(len(work.models)):
@@ -44,7 +45,8 @@ def estimate(work: Work, picture: Picture) -> Estimate:
         seconds += prepared + max(0.0, cold - warm) + warm * computed / sample
         tile = stage.plan.tile[0] * stage.plan.tile[1]
         results = size[0] * size[1] * pixels.shape[2] * dtype.itemsize * work.planes
-        peak = max(peak, pixels.nbytes * (index > 0) + results + tile * ready.per_pixel)
+        more = max(0, tile - sample) * ready.per_pixel / ALLOCATED
+        peak = max(peak, pixels.nbytes * (index > 0) + results + more)
         tiles += len(stage.plan) * work.planes
         first = first or (ready, stage)
         # What the next network would see has the right size; its content is not known yet and costs no memory.
@@ -56,7 +58,7 @@ def estimate(work: Work, picture: Picture) -> Estimate:
     on_host = computes.device.type == "cpu"
     return Estimate(
         seconds=seconds,
-        memory=int(peak + base) if on_host else int(stage.plan.tile[0] * stage.plan.tile[1] * ready.per_pixel),
+        memory=int(peak + resident()) if on_host else int(stage.plan.tile[0] * stage.plan.tile[1] * ready.per_pixel),
         width=work.size[1],
         height=work.size[0],
         models=tuple(model.card.name for model in work.models),
@@ -100,7 +102,7 @@ def estimate_file(source: str | os.PathLike[str], model: Model, settings: Settin
         header = reader.header
     sample = np.ascontiguousarray(rows[:, : int(_SAMPLE**0.5), : header.channels])
     way = choose_way(model, settings, header, sample)
-    ready = Ready(model.card.name, way.computer, 0.0, way.why, ())
+    ready = Ready(model.card.name, way.computer, 1.0, way.why, ())  # the sample fits in any case
     prepared = time.perf_counter() - began - way.measuring
     stage = Stage(View(sample), way.plan, None)
     scale = model.traits.scale or 1
