@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +96,7 @@ def make_sheet(pictures: Sequence[Shown], *, crop: int | None = None, remarks: S
     if not pictures:
         raise SettingError("a figure needs at least one picture")
     columns = max(1 + len(shown.methods) for shown in pictures)
+    remarks = [part for line in remarks for part in textwrap.wrap(line, max(60, columns * CELL // 7))]
     heights = [_tops(0, _whole(shown)[1])["bottom"] for shown in pictures]
     width = GAP + columns * (CELL + GAP)
     sheet = Image.new("RGB", (max(width, 480), sum(heights) + GAP + LINE * len(remarks)), "white")
