@@ -64,6 +64,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
+def clip_frames(network: dict[str, Any]) -> int | None:
+    """As many frames as a window takes; a few for recurrent networks."""
+    traits: Any = TINY[network["architecture"]].build(network["architecture"]).traits
+    return 2 if traits.kind == "recurrent" else None
+
+
 def tiny_data(place: Path, data: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """The recipe's data with everything that is a place or a size made small."""
     whole, pack = str(place / "whole"), str(place / "small.pack")
@@ -96,8 +102,8 @@ def tiny_data(place: Path, data: dict[str, Any], settings: dict[str, Any]) -> di
             "split": "all",
             "low": None,
             "held_out": 2,
-            "frames": data.get("frames") if data.get("inputs") else 2 if data.get("mirrored") else None,
-            "patch": None if data.get("patch") is None else 16 if data["lower"] != "real-basicvsr" else 32,
+            "frames": data.get("frames") if data.get("inputs") else clip_frames(settings["network"]),
+            "patch": 32 if data["lower"] == "real-basicvsr" else 16,
             "validation_side": 16,
         },
         "moving": lambda: {"pack": pack, "film": None, "frames": 3, "patch": 32, "speed": 2.0},

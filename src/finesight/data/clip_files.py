@@ -29,7 +29,7 @@ __all__ = [
 
 Pixels = NDArray[np.uint8]
 Layout = Literal["folders", "reds", "vimeo-septuplet", "vimeo-triplet", "udm10", "vid4", "spmcs"]
-Split = Literal["train", "test", "validation", "all"]
+Split = Literal["train", "test", "validation", "all", "not-reds4"]
 
 REDS4 = frozenset({"000", "011", "015", "020"})
 """The clips of REDS's training part that everybody tests on."""
@@ -234,8 +234,8 @@ def open_clips(
     Args:
         root: where it was unpacked.
         layout: how it lies there; "folders" takes whatever holds frames.
-        split: REDS: "train" is all but REDS4 and the official validation, "test" is REDS4, "validation" clips 240 to
-            269. Vimeo-90K: by its lists. The others are test sets and have one part.
+        split: REDS: "train" is all but REDS4 and the official validation, "not-reds4" all but REDS4 (what is published
+            for REDS4 learned from these 266), "test" is REDS4, "validation" clips 240 to 269. Vimeo-90K: by its lists. The others are test sets and have one part.
         low: folder of the published low resolution, its clips called as those of the truth (or with a folder inside
             each clip, such as ``blur4``, ``input4``); None makes it from the truth.
 
@@ -271,7 +271,7 @@ def open_clips(
 
 def _of_reds(name: str, split: Split) -> bool:
     own: Split = "test" if name in REDS4 else "validation" if name in _REDS_VALIDATION else "train"
-    return split in ("all", own)
+    return split in ("all", own) or (split == "not-reds4" and own != "test")
 
 
 def _wanted(root: Path, place: _Place, split: Split) -> list[str] | None:

@@ -13,6 +13,8 @@ from finesight.data.batch import Batch
 from finesight.models.inpainting.completion import Completion
 from finesight.models.prior.dic import Dic
 from finesight.models.prior.ttsr import Ttsr, search_textures
+from finesight.models.video.realbasicvsr import RealBasicVsr
+from finesight.models.video.tdan import Tdan
 from finesight.nn.resample import bicubic
 
 __all__ = ["Answer", "answer", "shown"]
@@ -73,7 +75,17 @@ def _holes(network: Completion, batch: Batch, needs: frozenset[str]) -> Answer: 
     return Answer(network.predictions(*batch.inputs))
 
 
-CALLS: dict[type[nn.Module], Call] = {Dic: _faces, Ttsr: _textures}
+def _aligned(network: Tdan, batch: Batch, needs: frozenset[str]) -> Answer:  # noqa: ARG001
+    aligned = network.align([network.encode(frame) for frame in batch.inputs[0].unbind(1)])
+    return Answer((network.restore(aligned),), {"aligned": aligned})
+
+
+def _cleaned(network: RealBasicVsr, batch: Batch, needs: frozenset[str]) -> Answer:  # noqa: ARG001
+    cleaned = network.clean(batch.inputs[0])
+    return Answer((network.basicvsr(cleaned),), {"cleaned": cleaned})
+
+
+CALLS: dict[type[nn.Module], Call] = {Dic: _faces, RealBasicVsr: _cleaned, Tdan: _aligned, Ttsr: _textures}
 """The networks that are called in another way than ``network(*batch.inputs)`` while they learn."""
 
 
@@ -86,15 +98,21 @@ def answer(
         needs: names of what the losses want in ``others``; a network gives what it has.
         average: the moving average of its weights, called where ``average`` is needed.
     """
-    traits: Any = getattr(network, "traits", None)
-    called = _query if traits is not None and traits.kind == "query" else CALLS.get(type(network), _forward)
-    called = _holes if isinstance(network, Completion) else called
-    found = called(network, batch, needs)
+    plain = getattr(network, "_orig_mod", network)  # of a compiled network, whose forward alone is compiled
+    called = _call(plain)
+    found = called(network if called is _forward else plain, batch, needs)
     if "average" not in needs or average is None:
         return found
     with torch.no_grad():
         steady = called(average, batch, frozenset()).pictures[-1]
     return Answer(found.pictures, {**found.others, "average": steady})
+
+
+def _call(network: nn.Module) -> Call:
+    traits: Any = getattr(network, "traits", None)
+    if traits is not None and traits.kind == "query":
+        return _query
+    return _holes if isinstance(network, Completion) else CALLS.get(type(network), _forward)
 
 
 def shown(network: nn.Module, batch: Batch) -> Tensor:

@@ -40,17 +40,19 @@ class Falling:
     """How far a plateau schedule has let the rate fall, from one validation to the next."""
 
     def __init__(self) -> None:
-        self.factor, self.best, self.waited = 1.0, -math.inf, 0
+        self.factor, self.best, self.waited, self.resting = 1.0, -math.inf, 0, 0
 
     def see(self, value: float, settings: Plateau, *, higher: bool) -> None:
         """Take note of a validation; NaN counts as not better."""
         value = value if higher else -value
-        if value > self.best:
-            self.best, self.waited = value, 0
-            return
-        self.waited += 1
+        least = self.best + settings.threshold * abs(self.best) if math.isfinite(self.best) else self.best
+        better = value > least
+        if better:
+            self.best = value
+        self.waited = 0 if better or self.resting else self.waited + 1
+        self.resting = max(0, self.resting - 1)
         if self.waited >= settings.patience:
-            self.factor, self.waited = self.factor * settings.gamma, 0
+            self.factor, self.waited, self.resting = self.factor * settings.gamma, 0, settings.cooldown
 
 
 def learning_rate(settings: OptimizerSettings, step: int, steps: int, *, falling: Falling | None = None) -> float:

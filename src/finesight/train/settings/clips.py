@@ -42,7 +42,7 @@ class ClipSettings(DataKind):
     kind: Literal["clips"] = "clips"
     folder: str = Field(description="where the data set was unpacked")
     layout: Literal["folders", "reds", "vimeo-septuplet", "vimeo-triplet", "udm10", "vid4", "spmcs"] = "folders"
-    split: Literal["train", "test", "validation", "all"] = "train"
+    split: Literal["train", "test", "validation", "all", "not-reds4"] = "train"
     low: str | None = Field(None, description="folder of the published low resolution; default: made on the way")
     lower: Literal["bi", "bd", "real-basicvsr"] = Field("bi", description="how it is made otherwise")
     frames: PositiveInt | None = Field(None, description="in a row; default: what the network takes, or 15")

@@ -20,6 +20,7 @@ from finesight.train.settings.inpainting_losses import (
 from finesight.train.settings.loss_kind import LossKind, PixelLoss, Term
 from finesight.train.settings.matting_losses import Composition, Laplacian
 from finesight.train.settings.texture_losses import Artifact, Texture
+from finesight.train.settings.video_losses import Alignment, Cleaning
 
 __all__ = ["Loss", "LossKind", "PixelLoss", "Term"]
 
@@ -47,7 +48,7 @@ class Charbonnier(PixelLoss):
 
     kind: Literal["charbonnier"] = "charbonnier"
     epsilon: float = Field(1e-12, gt=0, description="inside the root, not squared")
-    reduction: Literal["mean", "sum"] = "mean"
+    reduction: Literal["mean", "sum", "sample-mean"] = "mean"
 
     def between(self, restored: Tensor, truth: Tensor, weight: Tensor | None) -> Tensor:
         return pixel.charbonnier(restored, truth, weight, epsilon=self.epsilon, reduction=self.reduction)
@@ -89,7 +90,9 @@ Loss = Annotated[
     | HoleDecibels
     | HoleGradient
     | HoleSmoothness
-    | Contrast,
+    | Contrast
+    | Alignment
+    | Cleaning,
     Field(discriminator="kind"),
 ]
 """One member for each kind; a kind of your own stands in a module of its own, made of ``loss_kind``."""

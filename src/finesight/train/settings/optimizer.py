@@ -52,6 +52,8 @@ class Plateau(Strict):
     kind: Literal["plateau"] = "plateau"
     gamma: float = Field(0.5, gt=0, lt=1)
     patience: PositiveInt = Field(5, description="validations without a better one before the rate falls")
+    threshold: float = Field(0.0, ge=0, description="share of the best value by which a validation must be better")
+    cooldown: int = Field(0, ge=0, description="validations after a fall that do not count")
     minimum: float = Field(1e-7, ge=0)
 
 
