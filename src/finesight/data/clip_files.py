@@ -235,7 +235,8 @@ def open_clips(
         root: where it was unpacked.
         layout: how it lies there; "folders" takes whatever holds frames.
         split: REDS: "train" is all but REDS4 and the official validation, "not-reds4" all but REDS4 (what is published
-            for REDS4 learned from these 266), "test" is REDS4, "validation" clips 240 to 269. Vimeo-90K: by its lists. The others are test sets and have one part.
+            for REDS4 learned from these 266), "test" is REDS4, "validation" clips 240 to 269. Vimeo-90K: by its lists.
+            The others are test sets and have one part.
         low: folder of the published low resolution, its clips called as those of the truth (or with a folder inside
             each clip, such as ``blur4``, ``input4``); None makes it from the truth.
 
