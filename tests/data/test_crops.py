@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from finesight.data.crops import CropPairs
+from finesight.degrade.filtering import unsharp_mask
 from finesight.degrade.first_order import FirstOrder
 from finesight.degrade.resize import resize
 from finesight.errors import SettingError
@@ -55,3 +56,14 @@ def test_held_out_crops_are_not_trained_on(pack: Path) -> None:
 def test_a_patch_larger_than_the_crops_is_refused(pack: Path) -> None:
     with pytest.raises(SettingError, match="48"):
         CropPairs(pack, scale=4, patch=13)
+
+
+def test_a_sharpened_truth_keeps_the_plain_one(pack: Path) -> None:
+    pairs = CropPairs(pack, scale=2, patch=14, degradation="hggt", sharpen=True, held_out=5)
+    batch = pairs.batch(0, 3)
+    assert batch.inputs[0].shape == (3, 3, 14, 14)
+    assert not torch.equal(batch.target, batch.others["plain"])
+    assert torch.equal(batch.target, unsharp_mask(batch.others["plain"]))
+    held = list(pairs.validation())
+    assert held[0].others["plain"].shape == (1, 3, 48, 48)
+    assert torch.equal(held[0].inputs[0], next(iter(pairs.validation())).inputs[0])

@@ -121,8 +121,8 @@ def test_textures_come_from_the_network(*, attention: bool) -> None:
     textures = [found.others[f"texture.{level}"] for level in (3, 2, 1)]
     assert [one.shape for one in maps] == [one.shape for one in textures]
     weight = found.others["attention"] if attention else None
-    expected = texture.texture_transfer(maps, textures, weight)
-    assert float(settings.term(CPU)(found, batch)) == pytest.approx(float(expected), rel=1e-5)
+    expected = texture.texture_transfer(maps, textures, weight).detach()
+    assert float(settings.term(CPU)(found, batch).detach()) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_faces_are_judged_at_every_step(tmp_path: Path) -> None:
@@ -134,14 +134,14 @@ def test_faces_are_judged_at_every_step(tmp_path: Path) -> None:
     steps = network.steps(*batch.inputs)
     assert len(found.pictures) == 2
     for criterion, function in (("mse", pixel.mse), ("l1", pixel.l1)):
-        expected = sum(float(function(one, maps)) for one in steps.heatmaps)
-        got = loss(kind="landmarks", criterion=criterion).term(CPU)(found, batch)
+        expected = sum(float(function(one, maps).detach()) for one in steps.heatmaps)
+        got = loss(kind="landmarks", criterion=criterion).term(CPU)(found, batch).detach()
         assert float(got) == pytest.approx(expected, rel=1e-5)
     faces = {"size": 128, "width": 8}
     known: Any = fresh("light-cnn-features", faces, seed=2)
     path = save(tmp_path / "light.safetensors", known, architecture="light-cnn-features", arguments=faces)
-    got = loss(kind="identity", weights=str(path)).term(CPU)(found, batch)
-    expected = float((known(found.pictures[-1]) - known(batch.target)).abs().mean())
+    got = loss(kind="identity", weights=str(path)).term(CPU)(found, batch).detach()
+    expected = float((known(found.pictures[-1]) - known(batch.target)).abs().mean().detach())
     assert float(got) == pytest.approx(expected, rel=1e-5)
 
 
@@ -154,3 +154,12 @@ def test_face_losses_by_hand() -> None:
     seen = one.clone().requires_grad_(True)
     assert float(face.identity(two, seen)) == 2
     assert not face.identity(two, seen).requires_grad
+
+
+def test_a_compiled_network_is_called_as_its_kind_is() -> None:
+    """``torch.compile`` wraps: the wrapper's forward is called, but the methods of special kinds are the network's."""
+    network: Any = fresh("liif-edsr", {"width": 8, "blocks": 1, "hidden": [16]}, seed=1)
+    wrapped = torch.compile(network)
+    places = torch.zeros(1, 5, 2)
+    batch = Batch((rand(1, 3, 8, 8), places, torch.full((1, 5, 2), 0.1)), rand(1, 5, 3))
+    assert torch.equal(answer(wrapped, batch).pictures[-1], answer(network, batch).pictures[-1])  # type: ignore[arg-type]

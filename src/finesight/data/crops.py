@@ -13,14 +13,12 @@ import torch
 from torch import Tensor
 
 from finesight.data.batch import Batch, chance
+from finesight.data.lowering import How, Lowering
 from finesight.data.pack import read_pack
-from finesight.degrade import first_order
 from finesight.degrade.resize import resize_8bit
 from finesight.errors import InputError, SettingError
 
 __all__ = ["CropPairs"]
-
-_JPEG_GRID = 8  # a patch is cut out of a degraded one that is this much larger, so that the 8x8 grid lies anywhere
 
 
 class CropPairs:
@@ -30,7 +28,8 @@ class CropPairs:
         crops: a pack made by ``finesight data pack``, or the crops themselves, uint8 RGB ``(side, side, 3)``.
         scale: high over low resolution.
         patch: side of a low-resolution patch in pixels.
-        degradation: ``None`` for MATLAB-style bicubic on 8-bit pictures, otherwise first-order settings.
+        degradation: ``None`` for MATLAB-style bicubic on 8-bit pictures, otherwise ranges or a name.
+        block, sharpen: see ``finesight.data.lowering.Lowering``; ``others["plain"]`` is the truth before sharpening.
         held_out: every so many crops one is kept for validation.
         seed: decides every batch.
     """
@@ -41,7 +40,9 @@ class CropPairs:
         *,
         scale: int,
         patch: int,
-        degradation: first_order.FirstOrder | None = None,
+        degradation: How | None = None,
+        block: int | None = None,
+        sharpen: bool = False,
         held_out: int = 40,
         seed: int = 0,
     ) -> None:
@@ -50,18 +51,18 @@ class CropPairs:
         if not crops:
             raise InputError(f"{name} holds no crops. Make a pack with: finesight data pack")
         side = crops[0].shape[0] // scale * scale
-        margin = _JPEG_GRID if degradation else 0
-        if (patch + margin) * scale > side:
-            need = (patch + margin) * scale
+        self.lowering = None if degradation is None else Lowering(degradation, scale, patch, block, sharpen)
+        need = patch * scale if self.lowering is None else self.lowering.side
+        if need > side:
             raise SettingError(f"patch {patch} needs crops of {need} pixels, {name} has {side}")
         high = torch.from_numpy(np.stack([crop[:side, :side] for crop in crops])).permute(0, 3, 1, 2).contiguous()
         chosen = torch.arange(len(high)) % held_out == held_out - 1
-        self.scale, self.patch, self.degradation, self.seed = scale, patch, degradation, seed
+        self.scale, self.patch, self.seed = scale, patch, seed
         self.high, self.held_out = high[~chosen], high[chosen]
         if not len(self.high):
             raise InputError(f"{name} holds only {len(crops)} crops; training needs at least 2")
         self.low = None
-        if degradation is None:
+        if self.lowering is None:
             self.low = torch.cat([resize_8bit(part, scale=1 / scale) for part in self.high.split(64)])
 
     def batch(self, step: int, size: int) -> Batch:
@@ -69,7 +70,12 @@ class CropPairs:
         generator = chance(self.seed, step)
         pairs = [self._pair(generator) for _ in range(size)]
         low, high = (torch.stack([pair[i] for pair in pairs]) for i in (0, 1))
-        return Batch((low,), high)
+        return self._finished(low, high)
+
+    def _finished(self, low: Tensor, high: Tensor) -> Batch:
+        if self.lowering is None or not self.lowering.sharpen:
+            return Batch((low,), high)
+        return Batch((low,), self.lowering.target(high), others={"plain": high})
 
     def _pair(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         def draw(bound: int) -> int:
@@ -82,16 +88,10 @@ class CropPairs:
             low = self.low[index, :, top : top + self.patch, left : left + self.patch].float() / 255
             high = self._high(index, top, left, self.patch)
             return _turned(low, turn), _turned(high, turn)
-        assert self.degradation is not None
-        large = self.patch + _JPEG_GRID
+        assert self.lowering is not None
+        large = self.lowering.side // s
         top, left = draw(side - large + 1), draw(side - large + 1)
-        high = _turned(self._high(index, top, left, large), turn)
-        low = first_order.apply(high[None], first_order.sample(self.degradation, generator), scale=s)[0]
-        down, right = draw(_JPEG_GRID + 1), draw(_JPEG_GRID + 1)
-        return (
-            low[:, down : down + self.patch, right : right + self.patch],
-            high[:, s * down : s * (down + self.patch), s * right : s * (right + self.patch)],
-        )
+        return self.lowering.pair(_turned(self._high(index, top, left, large), turn), generator)
 
     def _high(self, index: int, top: int, left: int, size: int) -> Tensor:
         s = self.scale
@@ -101,17 +101,16 @@ class CropPairs:
         """The held-out crops whole, one by one."""
         low, high = self.validation_pairs()
         for index in range(len(high)):
-            yield Batch((low[index : index + 1],), high[index : index + 1])
+            yield self._finished(low[index : index + 1], high[index : index + 1])
 
     def validation_pairs(self) -> tuple[Tensor, Tensor]:
         """The held-out crops whole: low and high resolution, float in [0, 1]; the same at every call."""
         high = self.held_out.float() / 255
-        if self.degradation is None:
+        if self.lowering is None:
             return resize_8bit(self.held_out, scale=1 / self.scale).float() / 255, high
         generator = torch.Generator().manual_seed(self.seed)
-        draws = [first_order.sample(self.degradation, generator) for _ in high]
-        low = [first_order.apply(one[None], draw, scale=self.scale) for one, draw in zip(high, draws, strict=True)]
-        return torch.cat(low) if low else self.held_out.float(), high
+        low = [self.lowering.low(one, generator) for one in high]
+        return torch.stack(low) if low else high, high
 
 
 def _turned(image: Tensor, turn: int) -> Tensor:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from finesight.degrade.names import Degradation
 from finesight.errors import SettingError
-from finesight.train.settings.pack import FirstOrderSettings
+from finesight.train.settings.first_order import FirstOrderSettings
 from finesight.train.settings.strict import Strict
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -16,19 +17,37 @@ __all__ = ["problem"]
 
 def problem(model: type[BaseModel], error: ValidationError, source: str) -> SettingError:
     """The first thing that is wrong: what lies deepest, since a union reports every member that does not fit."""
-    first = min(error.errors(), key=lambda one: (-len(one["loc"]), one["type"] != "extra_forbidden"))
+    first = min(_meant(error.errors()), key=lambda one: (-len(one["loc"]), one["type"] != "extra_forbidden"))
     path, known = _walk(model, list(first["loc"]))
     where = ".".join(path)
     if first["type"] == "extra_forbidden":
         return SettingError(f"{source}: {where} is not a setting. {nearest(path[-1], known)}".rstrip())
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        choices = sorted(known)
-        found = first.get("ctx", {}).get("tag", "")
-        wanted = f"{source}: {where}.kind: expected one of {', '.join(choices)}"
-        return SettingError(f"{wanted}, found '{found}'. {nearest(found, choices)}".rstrip())
+        return _choice(f"{source}: {where}.kind", sorted(known), first.get("ctx", {}).get("tag", ""))
+    if first["type"] == "literal_error" and isinstance(first.get("input"), str):
+        choices = re.findall(r"'([^']*)'", first.get("ctx", {}).get("expected", ""))
+        return _choice(f"{source}: {where}", choices, str(first["input"]))
     message = first["msg"].removeprefix("Value error, ")
     found = f" (found {_short(first.get('input'))})" if path else ""
     return SettingError(": ".join(part for part in (source, where, message + found) if part))
+
+
+def _meant(errors: Sequence[Any]) -> list[Any]:
+    """Without what members of a union say that are of another ``kind`` than the one written."""
+    placed = [one for one in errors if one["loc"]]
+    strange = [one["loc"][:-1] for one in placed if one["type"] == "literal_error" and one["loc"][-1] == "kind"]
+    for word in (one for one in placed if str(one["loc"][-1]).startswith("literal[")):
+        if isinstance(word.get("input"), str):  # a word was meant, not settings
+            strange += [one["loc"] for one in placed if one["loc"][:-1] == word["loc"][:-1] and one is not word]
+        else:
+            strange.append(word["loc"])
+    left = [one for one in errors if not any(one["loc"][: len(place)] == place for place in strange)]
+    return left or list(errors)
+
+
+def _choice(where: str, choices: Sequence[str], found: str) -> SettingError:
+    text = f"{where}: expected one of {', '.join(choices)}, found '{found}'. {nearest(found, choices)}"
+    return SettingError(text.rstrip())
 
 
 def _short(value: Any) -> str:
@@ -51,7 +70,7 @@ def _walk(model: Any, location: Sequence[int | str]) -> tuple[list[str], list[st
             place = members[part]
             continue
         fields = _fields(place)
-        if not fields:  # a member of a union that is no model, such as a word
+        if not fields or part.startswith("literal["):  # a member of a union that is no model, such as a word
             continue
         known = list(fields)
         path.append(part)

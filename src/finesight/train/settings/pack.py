@@ -7,33 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, PositiveInt
 
-from finesight.train.settings.strict import DataKind, Strict
+from finesight.train.settings.degradations import DegradationSettings, how
+from finesight.train.settings.strict import DataKind
 
 if TYPE_CHECKING:
     from finesight.data.batch import Source
-    from finesight.degrade.first_order import FirstOrder
     from finesight.nn.traits import Traits
 
-__all__ = ["DrawnSettings", "FirstOrderSettings", "PackSettings"]
-
-
-class FirstOrderSettings(Strict):
-    """Blur, shrink, noise, JPEG: see ``finesight.degrade.first_order.FirstOrder``."""
-
-    kind: Literal["first-order"] = "first-order"
-    blur: tuple[float, float] = (0.3, 2.4)
-    blur_probability: float = Field(0.7, ge=0, le=1)
-    noise: tuple[float, float] = (0.5, 8.0)
-    noise_probability: float = Field(0.6, ge=0, le=1)
-    gray_noise_probability: float = Field(0.4, ge=0, le=1)
-    jpeg: tuple[int, int] = (40, 95)
-    jpeg_probability: float = Field(0.85, ge=0, le=1)
-
-    def ranges(self) -> FirstOrder:
-        """What the degradation itself takes."""
-        from finesight.degrade.first_order import FirstOrder
-
-        return FirstOrder(**self.model_dump(exclude={"kind"}))
+__all__ = ["DrawnSettings", "PackSettings"]
 
 
 class PackSettings(DataKind):
@@ -42,7 +23,9 @@ class PackSettings(DataKind):
     kind: Literal["pack"] = "pack"
     pack: str = Field(description="file made by `finesight data pack`; a relative path is looked up from where you are")
     patch: PositiveInt = Field(32, description="side of a low-resolution patch, pixels")
-    degradation: Literal["bicubic"] | FirstOrderSettings = "bicubic"
+    degradation: DegradationSettings = "bicubic"
+    block: PositiveInt | None = Field(None, description="side of what is degraded before the patch is cut out of it")
+    sharpen: bool = Field(False, description="unsharp masking of the truth; `plain` is the truth without it")
     held_out: int = Field(40, ge=2, description="every so many crops one is kept for validation")
 
     def source(self, traits: Traits, *, seed: int) -> Source:
@@ -52,7 +35,9 @@ class PackSettings(DataKind):
             Path(self.pack).expanduser(),
             scale=traits.scale or 1,
             patch=self.patch,
-            degradation=None if self.degradation == "bicubic" else self.degradation.ranges(),
+            degradation=None if self.degradation == "bicubic" else how(self.degradation),
+            block=self.block,
+            sharpen=self.sharpen,
             held_out=self.held_out,
             seed=seed,
         )
@@ -65,7 +50,9 @@ class DrawnSettings(DataKind):
     pictures: int = Field(200, ge=2, description="how many are drawn")
     side: int = Field(192, ge=16, description="their width and height, pixels")
     patch: PositiveInt = Field(32, description="side of a low-resolution patch, pixels")
-    degradation: Literal["bicubic"] | FirstOrderSettings = "bicubic"
+    degradation: DegradationSettings = "bicubic"
+    block: PositiveInt | None = Field(None, description="side of what is degraded before the patch is cut out of it")
+    sharpen: bool = Field(False, description="unsharp masking of the truth; `plain` is the truth without it")
     held_out: int = Field(40, ge=2, description="every so many pictures one is kept for validation")
 
     def source(self, traits: Traits, *, seed: int) -> Source:
@@ -79,7 +66,9 @@ class DrawnSettings(DataKind):
             [drawn_picture(random, self.side) for _ in range(self.pictures)],
             scale=traits.scale or 1,
             patch=self.patch,
-            degradation=None if self.degradation == "bicubic" else self.degradation.ranges(),
+            degradation=None if self.degradation == "bicubic" else how(self.degradation),
+            block=self.block,
+            sharpen=self.sharpen,
             held_out=self.held_out,
             seed=seed,
         )
