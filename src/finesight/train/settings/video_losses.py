@@ -45,6 +45,7 @@ class Cleaning(LossKind):
     def term(self, device: torch.device) -> Term:  # noqa: ARG002
         def compute(answer: Answer, batch: Batch) -> Tensor:
             cleaned = frames(answer.others["cleaned"])
-            return pixel.l1(cleaned, F.adaptive_avg_pool2d(frames(batch.target), (cleaned.shape[-2], cleaned.shape[-1])), None)
+            size = (cleaned.shape[-2], cleaned.shape[-1])
+            return pixel.l1(cleaned, F.adaptive_avg_pool2d(frames(batch.target), size), None)
 
         return compute
