@@ -85,7 +85,7 @@ def filtered(canvas: Canvas, kernels: Sequence[Tensor]) -> Canvas:
     reflects = torch.tensor([min(s) > r for s, r in zip(canvas.sizes, radii, strict=True)], device=pixels.device)
     rows = _border(limits[:, 0], reflects, height, radius)[:, None, :, None].expand(-1, channels, -1, width)
     columns = _border(limits[:, 1], reflects, width, radius)[:, None, None, :].expand(-1, channels, rows.shape[2], -1)
-    return canvas.replaced(correlated(pixels.gather(2, rows).gather(3, columns), same.to(pixels.device)))
+    return canvas.replaced(correlated(pixels.gather(2, rows).gather(3, columns), same.to(pixels)))
 
 
 def _places(step: Tensor, out: int) -> Tensor:

@@ -75,13 +75,20 @@ def _alias_tables(fineness: int) -> tuple[Tensor, Tensor]:
         return _floats(threshold), _floats(counts)
 
 
+@functools.cache
+def _tables_on(fineness: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):
+        thresholds, counts = _alias_tables(fineness)
+        return thresholds.to(device), counts.to(device)
+
+
 def _floats(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array.astype(np.float32)).flatten()
 
 
 def _counted_light(gray_levels: Tensor, uniform: Tensor, fineness: int) -> Tensor:
     """Poisson numbers of mean ``gray_levels / 255 * 2^fineness``, each from one uniform number in [0, 1)."""
-    thresholds, counts = (table.to(gray_levels.device) for table in _alias_tables(fineness))
+    thresholds, counts = _tables_on(fineness, gray_levels.device)
     scaled = uniform * _COLUMNS
     column = scaled.floor()
     place = (gray_levels * _COLUMNS).add_(column).int().flatten()

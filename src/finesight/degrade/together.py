@@ -129,7 +129,7 @@ def _end(canvas: Canvas, parameters: Sequence[Parameters], size: tuple[int, int]
     for length in {one.final_sinc.size for one in parameters if one.final_sinc.family != "none"}:
         chosen = [n for n, p in enumerate(parameters) if p.final_sinc.family != "none" and p.final_sinc.size == length]
         kernels = torch.stack([parameters[number].final_sinc.own_values() for number in chosen])
-        small[chosen] = filter_one(small[chosen], kernels.to(small.device))
+        small[chosen] = filter_one(small[chosen], kernels.to(small))
     if last:
         quality = torch.tensor([parameters[number].second.quality for number in last], device=small.device)
         small[last] = jpeg(small[last].clamp(0, 1), quality)
