@@ -6,6 +6,7 @@ Very small networks take the place of those that ship, so that it takes no time.
 from __future__ import annotations
 
 import doctest
+import json
 import re
 import shlex
 import shutil
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -89,6 +91,36 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         object.__setattr__(card, "sha256", hashes[name])
 
 
+def measured(desk: Path, picture: Callable[..., Path]) -> None:
+    """What the page about measuring speaks of: a test set, a clip, judgements and votes."""
+    from fractions import Fraction
+
+    from finesight.media.clips import ClipWriter, Frame
+
+    for name in ("baby", "bird"):
+        picture(desk / "Set5" / "GTmod12" / f"{name}.png", 48, 36)
+    for clip in ("truth.mkv", "shots/walk_x2.mkv"):
+        (desk / "shots").mkdir(exist_ok=True)
+        with ClipWriter(desk / clip, width=64, height=48, rate=Fraction(25)) as writer:
+            for index in range(3):
+                with Image.open(picture(desk / "frame.png", 64, 48)) as frame:
+                    pixels = np.roll(np.asarray(frame), 3 * index, axis=1)
+                writer.write(Frame(np.ascontiguousarray(pixels), Fraction(index, 25), Fraction(1, 25)))
+    (desk / "frame.png").unlink()
+    rows = [f"{n},{20 + n},{30 + n + n % 3},{0.5 - n / 20},{('blur', 'noise')[n % 2]}" for n in range(8)]
+    (desk / "scores.csv").write_text("name,mos,psnr,lpips,type\n" + "\n".join(rows))
+    games = ["srgan,edsr,srgan", "edsr,bicubic,edsr", "bicubic,srgan,bicubic", "srgan,bicubic,srgan"]
+    (desk / "games.csv").write_text("first,second,preferred\n" + "\n".join(games))
+    picture(desk / "images" / "original" / "owl.png", 32, 32)
+    picture(desk / "made" / "owl_mine.png", 32, 32)
+    for number in range(1, 5):
+        picture(desk / "images" / f"0{number}" / f"owl_0{number}.png", 32, 32)
+    label = {f"Picture_{n}": {"Label": "Positive" if n == 2 else "Similar"} for n in range(2, 6)}
+    for person in "ABC":
+        (desk / "labels" / person).mkdir(parents=True)
+        (desk / "labels" / person / "owl.json").write_text(json.dumps(label))
+
+
 @pytest.fixture
 def desk(tmp_path: Path, picture: Callable[..., Path], published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files that the examples speak of."""
@@ -111,6 +143,7 @@ def desk(tmp_path: Path, picture: Callable[..., Path], published: Path, monkeypa
                 Image.blend(truth, noise, share).save(tmp_path / folder / f"{name}_x2.png")
     for name in ("gt/0901.png", "samples/000000_sample00000.png", "samples/000000_sample00001.png"):
         picture(tmp_path / name, 40, 32)
+    measured(tmp_path, picture)
     monkeypatch.setenv("FINESIGHT_CACHE", str(published))
     (tmp_path / "PHOTOS").mkdir()
     Image.effect_noise((240, 200), 90).convert("RGB").save(tmp_path / "PHOTOS" / "noise.png")

@@ -381,6 +381,14 @@ def test_space_ranking(here: Command, submission: Path) -> None:
     text = here(*SPACE, "alike", "close", *TWO).out
     assert "place (diversity)" in text
     assert "45 dB" in text
+    asked = (*SPACE, "alike", "close", *TWO, "--opinion", "alike=1.5", "--opinion", "close=2.5")
+    places = {place["method"]: place for place in json.loads(here(*asked, "--json").out)["ranking"]}
+    assert (places["close"]["opinion"], places["close"]["final"]) == (2, 1.5)
+    assert (places["alike"]["opinion"], places["alike"]["final"]) == (1, 1.5)
+    assert "place (opinion)" in here(*asked).out
+    for words in (("--opinion", "other=1"), ("--opinion", "close=good"), ("--opinion", "close")):
+        wrong = here(*SPACE, "alike", "close", *TWO, *words)
+        assert (wrong.code, one_line(wrong.err), "--opinion" in wrong.err) == (2, True, True)
 
 
 def test_space_checks(here: Command, submission: Path, save: Save) -> None:

@@ -55,6 +55,10 @@ def score_space(
     check: Annotated[
         bool, typer.Option("--check", help="Only look at the files; exit code 1 if something is wrong.")
     ] = False,
+    opinion: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METHOD=RANK", help="People's mean opinion rank of a method, lower is better; repeat."),
+    ] = None,
     maps: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Also write where even the best sample is wrong, as pictures.")
     ] = None,
@@ -83,6 +87,7 @@ def score_space(
     entries = {
         name: find_submission(ground_truth, folder, count=samples) for name, folder in zip(names, folders, strict=True)
     }
+    opinions = _opinions(opinion or [], names)
     console = Console(quiet=quiet, json=json)
     if check:
         return _check(entries, form)
@@ -97,7 +102,25 @@ def score_space(
             name: _judge(found, network, 4 if scale == 4 else 8, maps and maps / name, console, stop)
             for name, found in entries.items()
         }
-    return _report(judged, form, console)
+    return _report(judged, form, console, opinions)
+
+
+def _opinions(given: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """``METHOD=RANK`` as numbers.
+
+    Raises:
+        SettingError: a method that is not there, or no number.
+    """
+    found = {}
+    for text in given:
+        name, _, value = text.rpartition("=")
+        if name not in names:
+            raise SettingError(f"--opinion {text}: METHOD=RANK is expected, with a method of {', '.join(names)}")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise SettingError(f"--opinion {text}: {value!r} is no number") from None
+    return found
 
 
 def _judge(
@@ -149,7 +172,7 @@ def _check(methods: dict[str, list[Entry]], form: Form) -> int:
     return 1 if any(problems.values()) else 0
 
 
-def _report(judged: dict[str, _Judged], form: Form, console: Console) -> int:
+def _report(judged: dict[str, _Judged], form: Form, console: Console, opinions: dict[str, float]) -> int:
     """Print one method's pictures, or the ranking of several; the exit code."""
     for one in judged.values():
         for message in one.failed:
@@ -170,7 +193,7 @@ def _report(judged: dict[str, _Judged], form: Form, console: Console) -> int:
         else:
             print_scores(one.table, form)
     else:
-        _print_ranking(judged, form)
+        _print_ranking(judged, form, opinions)
     for name, one in judged.items():
         for problem in one.problems:
             console.note(
@@ -179,24 +202,28 @@ def _report(judged: dict[str, _Judged], form: Form, console: Console) -> int:
     return 1 if any(one.failed for one in judged.values()) else 0
 
 
-def _print_ranking(judged: dict[str, _Judged], form: Form) -> None:
-    """By diversity; LR-PSNR above 45 dB ties."""
+def _print_ranking(judged: dict[str, _Judged], form: Form, opinions: dict[str, float]) -> None:
+    """By diversity; LR-PSNR above 45 dB ties; with opinions by the mean of the places by diversity and by them."""
     from finesight.space.challenge import GOAL, rank
 
     columns = next(iter(judged.values())).table.columns
     means = {name: {key: mean.value for key, mean in one.table.means().items()} for name, one in judged.items()}
-    places = rank({name: (mean["score"], mean["LRPSNR_worst"]) for name, mean in means.items()})
-    grid = [["method", *(column.title for column in columns), "place (diversity)", "place (LR-PSNR)"]]
+    places = rank({name: (mean["score"], mean["LRPSNR_worst"]) for name, mean in means.items()}, opinions)
+    more = ["place (opinion)", "final"] if opinions else []
+    grid = [["method", *(column.title for column in columns), "place (diversity)", "place (LR-PSNR)", *more]]
     for place in places:
         texts = [column.text(means[place.name][column.name]) for column in columns]
-        grid.append([place.name, *texts, str(place.diversity), str(place.consistency)])
+        last = [str(place.opinion or "-"), "-" if place.final is None else f"{place.final:g}"] if opinions else []
+        grid.append([place.name, *texts, str(place.diversity), str(place.consistency), *last])
     first = next(iter(judged.values())).table
     left = [f"{name}: {line}" for name, one in judged.items() for line in one.table.remarks()[1:]]
     remarks = [first.protocol, *left, f"All whose worst LR-PSNR is above {GOAL:.0f} dB share its first place."]
     content = {
         "methods": {name: {**one.table.to_dict(), "problems": list(one.problems)} for name, one in judged.items()},
         "ranking": [
-            {"method": place.name, "diversity": place.diversity, "consistency": place.consistency} for place in places
+            {"method": place.name, "diversity": place.diversity, "consistency": place.consistency}
+            | ({"opinion": place.opinion, "final": place.final} if opinions else {})
+            for place in places
         ],
     }
     print_grid(grid, form, content=content, remarks=remarks, numbers=True)
