@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from finesight.errors import OutputError
 from finesight.media.clips import ClipWriter, Frame, inspect_clip, read_clip
 
-from .samples import HEIGHT, WIDTH, gradient, make_rich, make_video, packet_hashes
+from .samples import HEIGHT, WIDTH, add_sound, gradient, make_rich, make_video, packet_hashes
 
 
 def passed_on(source: Path, target: Path, **settings: Any) -> tuple[str, ...]:
@@ -186,3 +187,59 @@ def test_real_clips_go_through(tmp_path: Path, shared: Path, name: str) -> None:
     assert [a.time for a, _ in pairs] == [b.time for _, b in pairs]
     errors = [float(np.mean((a.pixels.astype(float) - b.pixels) ** 2)) for a, b in pairs]
     assert max(errors) < 6.5  # 40 dB at the usual quality
+
+
+def make_told(path: Path, *, sound: str, video: str = "libx264", texts: bool = False) -> None:
+    """A clip of a second with sound of a kind, and MP4's own subtitles with a gap between them."""
+    with av.open(str(path), "w") as output:
+        pictures: Any = output.add_stream(video, rate=24)
+        pictures.width, pictures.height, pictures.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream, frames = add_sound(output, sound, seconds=1, language="eng", title="x")
+        lines: Any = output.add_mux_stream("mov_text") if texts else None
+        if texts:
+            lines.time_base = Fraction(1, 1000)
+        output.start_encoding()
+        for index in range(24):
+            frame = av.VideoFrame.from_ndarray(gradient(index), format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 24)
+            output.mux(pictures.encode(frame))
+        output.mux(pictures.encode(None))
+        for one in [*frames, None]:
+            output.mux(stream.encode(one))
+        for number in range(2 if texts else 0):
+            text = f"line {number}".encode()
+            packet = av.Packet(len(text).to_bytes(2, "big") + text)
+            packet.pts = packet.dts = number * 400
+            packet.duration, packet.time_base, packet.stream = 300, Fraction(1, 1000), lines
+            output.mux(packet)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov"])
+def test_subtitles_of_mp4_keep_their_gaps(tmp_path: Path, ending: str) -> None:
+    make_told(tmp_path / "in.mp4", sound="aac", texts=True)
+    passed_on(tmp_path / "in.mp4", tmp_path / f"out.{ending}")
+    empty = hashlib.sha256(b"\0\0").hexdigest()
+    before, after = packet_hashes(tmp_path / "in.mp4"), packet_hashes(tmp_path / f"out.{ending}")
+    assert after[1] == before[1]
+    told = [[one for one in found[2] if one[1] != empty] for found in (before, after)]
+    assert len(told[0]) == 2
+    assert told[0] == told[1]
+    with pytest.raises(OutputError, match=r"cannot hold stream 2 \(mov_text subtitle.*the kind of file it came from"):
+        passed_on(tmp_path / "in.mp4", tmp_path / "out.mkv")
+
+
+def test_recordings_and_old_files_find_a_new_home(tmp_path: Path) -> None:
+    make_told(tmp_path / "in.ts", sound="aac")
+    passed_on(tmp_path / "in.ts", tmp_path / "out.mp4")
+    before, after = packet_hashes(tmp_path / "in.ts"), packet_hashes(tmp_path / "out.mp4")
+    assert [stamp for stamp, _ in after[1]] == [stamp for stamp, _ in before[1]]  # headers of single packets are gone
+    assert [frame.time for frame in frames_of(tmp_path / "out.mp4")] == [
+        frame.time for frame in frames_of(tmp_path / "in.ts")
+    ]
+    make_told(tmp_path / "in.avi", sound="pcm_s16le", video="mpeg4")
+    for ending in ("mov", "mkv"):
+        passed_on(tmp_path / "in.avi", tmp_path / f"out.{ending}")
+        assert packet_hashes(tmp_path / "in.avi")[1] == packet_hashes(tmp_path / f"out.{ending}")[1]
+    with pytest.raises(OutputError, match=r"does not say its speakers. Write a \.mov"):
+        passed_on(tmp_path / "in.avi", tmp_path / "other.mp4")
+    assert not (tmp_path / "other.mp4").exists()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from finesight.errors import InputError, OutputError
 from finesight.media.files import shown
 
+from .copying import EMPTY_TEXT
 from .opening import open_video, reason
 
 if TYPE_CHECKING:
@@ -83,13 +84,14 @@ def _differences(container: InputContainer, plan: Plan) -> Any:
     if len(container.chapters()) != plan.chapters:
         yield f"it holds {len(container.chapters())} chapters instead of {plan.chapters}"
     times: list[int] = []
+    fills = "mov" in container.format.name
     counts = dict.fromkeys(plan.copied, 0)
     for packet in container.demux(*[one for one in container.streams if one.type != "attachment"]):
         if not packet.size and packet.dts is None:
             continue
         if packet.stream.index == plan.video:
             times.append(packet.pts if packet.pts is not None else -(2**62))
-        elif packet.stream.index in counts:
+        elif packet.stream.index in counts and not (fills and bytes(packet) == EMPTY_TEXT):
             counts[packet.stream.index] += 1
     for index, wanted in plan.copied.items():
         if counts[index] != wanted:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     import av
     from av.container import OutputContainer
 
-__all__ = ["Copier", "Copying", "copied_metadata", "fitting_streams"]
+__all__ = ["EMPTY_TEXT", "Copier", "Copying", "copied_metadata", "fitting_streams"]
 
 Copying = Literal["all", "possible", "none"]
+EMPTY_TEXT = b"\0\0"
+"""What MP4 and MOV put between two subtitles; their writer makes it anew."""
+
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "creation_time_unknown", "duration"}
 
 
@@ -57,11 +60,16 @@ def fitting_streams(
         elif copying == "possible":
             notes.append(f"{str(stream).capitalize()} was left out: {shown(target)} cannot hold it.")
         else:
-            raise OutputError(
-                f"{shown(target)} cannot hold {stream} of {shown(info.path)}. Write a .mkv, or leave out what does not "
-                "fit with --streams possible."
-            )
+            raise OutputError(_cannot_hold(target, stream, info))
     return chosen, notes
+
+
+def _cannot_hold(target: str, stream: StreamInfo, info: ClipInfo) -> str:
+    other = "the kind of file it came from" if target.lower().endswith(".mkv") else "a .mkv"
+    return (
+        f"{shown(target)} cannot hold {stream} of {shown(info.path)}. Write {other}, or leave out what does not "
+        "fit with --streams possible."
+    )
 
 
 class Copier:
@@ -82,6 +90,7 @@ class Copier:
         self._high = None if end is None else info.begin + end
         self.shift = self._low or Fraction(0)
         self._targets: dict[int, Any] = {}
+        self._refilled: set[int] = set()  # streams whose gaps the container fills by itself
         self._packets: Iterator[av.Packet[Any]] = iter(())
         self._held: av.Packet[Any] | None = None
         self.counts: dict[int, int] = {}
@@ -98,7 +107,10 @@ class Copier:
             name = source.metadata.get("filename", f"attachment {stream.index}")
             added: Any = output.add_attachment(name, source.metadata.get("mimetype", ""), source.data)
         else:
+            _check_layout(source, stream, output, self.info)
             added = output.add_stream_from_template(source)
+            if stream.codec == "mov_text":
+                self._refilled.add(stream.index)
             added.disposition = source.disposition
             self._targets[stream.index] = added
             self.counts[added.index] = 0
@@ -145,6 +157,8 @@ class Copier:
 
     def _write(self, packet: av.Packet[Any], output: OutputContainer, base: Fraction) -> None:
         target = self._targets[packet.stream.index]
+        if packet.stream.index in self._refilled and bytes(packet) == EMPTY_TEXT:
+            return
         cover = is_cover(packet.stream)
         if not cover and packet.pts is not None:
             time = packet.pts * base
@@ -175,3 +189,16 @@ class Copier:
     def close(self) -> None:
         """Let go of the source."""
         self._source.close()
+
+
+def _check_layout(source: Any, stream: StreamInfo, output: OutputContainer, info: ClipInfo) -> None:
+    """MP4 wants to know where the channels of PCM sound are; it would say so after the last frame only."""
+    if (
+        output.format.name == "mp4"
+        and stream.codec.startswith("pcm_")
+        and "channel" in source.codec_context.layout.name
+    ):
+        raise OutputError(
+            f"An .mp4 file cannot hold {stream} of {shown(info.path)}, which does not say its speakers. Write a .mov "
+            "or .mkv, or leave it out with --streams none."
+        )
