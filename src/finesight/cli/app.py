@@ -2,63 +2,63 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from finesight.cli.clip_names import with_clips
 from finesight.cli.console import one_line
-from finesight.cli.data import data
-from finesight.cli.degrade import degrade
-from finesight.cli.doctor import doctor
-from finesight.cli.evaluate import evaluate
-from finesight.cli.info import info
-from finesight.cli.inpaint import inpaint
-from finesight.cli.interpolate import interpolate
-from finesight.cli.judge import judge
-from finesight.cli.matte import matte
-from finesight.cli.models import models
-from finesight.cli.plot import plot
-from finesight.cli.restore import restore
-from finesight.cli.report import report
-from finesight.cli.score import score
-from finesight.cli.space import space
-from finesight.cli.train import train
-from finesight.cli.trimap import trimap
-from finesight.cli.upscale import upscale
-from finesight.cli.upscale_clip import upscale_clip
 from finesight.errors import CancelledError, Error
 
-__all__ = ["app", "run"]
+__all__ = ["COMMANDS", "HIDDEN", "make_app", "run"]
 
-app = typer.Typer(
-    name="finesight",
-    help="Enlarge pictures, and see how it was done.",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(upscale)
-app.command(name="upscale-clip", hidden=True)(upscale_clip)  # what ``upscale`` is on clips
-app.command()(restore)
-app.command()(interpolate)
-app.command()(inpaint)
-app.command()(matte)
-app.command()(trimap)
-app.command()(info)
-app.command()(degrade)
-app.add_typer(models, name="models")
-app.command()(score)
-app.command()(evaluate)
-app.command()(report)
-app.add_typer(space, name="space")
-app.add_typer(judge, name="judge")
-app.command()(doctor)
-app.command()(train)
-app.command()(plot)
-app.add_typer(data, name="data")
+COMMANDS = {
+    "upscale": "finesight.cli.upscale:upscale",
+    "upscale-clip": "finesight.cli.upscale_clip:upscale_clip",  # what ``upscale`` is on clips
+    "restore": "finesight.cli.restore:restore",
+    "interpolate": "finesight.cli.interpolate:interpolate",
+    "inpaint": "finesight.cli.inpaint:inpaint",
+    "matte": "finesight.cli.matte:matte",
+    "trimap": "finesight.cli.trimap:trimap",
+    "info": "finesight.cli.info:info",
+    "degrade": "finesight.cli.degrade:degrade",
+    "models": "finesight.cli.models:models",
+    "score": "finesight.cli.score:score",
+    "evaluate": "finesight.cli.evaluate:evaluate",
+    "report": "finesight.cli.report:report",
+    "space": "finesight.cli.space:space",
+    "judge": "finesight.cli.judge:judge",
+    "doctor": "finesight.cli.doctor:doctor",
+    "train": "finesight.cli.train:train",
+    "plot": "finesight.cli.plot:plot",
+    "data": "finesight.cli.data:data",
+}
+"""Where each command is, in the order of the help; a group of commands is a ``typer.Typer``."""
+
+HIDDEN = frozenset({"upscale-clip"})
+
+
+def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with some of its commands: making all of them takes a third of a second."""
+    app = typer.Typer(
+        name="finesight",
+        help="Enlarge, restore, complete and cut out pictures and clips, train and compare the networks that do it.",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_common)
+    for name in names:
+        module, _, attribute = COMMANDS[name].partition(":")
+        command: Any = getattr(importlib.import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name=name, hidden=name in HIDDEN)(command)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -69,7 +69,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
@@ -82,12 +81,15 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code; every error is one line on stderr, with ``--debug`` a traceback too."""
     debug = "--debug" in arguments
     try:
-        code: Any = app(with_clips(arguments) or ["--help"], prog_name="finesight", standalone_mode=False)
+        words = with_clips(arguments) or ["--help"]
+        app = make_app([words[0]] if words[0] in COMMANDS else COMMANDS)
+        code: Any = app(words, prog_name="finesight", standalone_mode=False)
     except typer.TyperException as error:
         message = one_line(error.format_message())
         if not message:  # a group without a command has printed its help
             return 2
-        return _failed(f"{message.rstrip('.')}. See: {_command(error)} --help", debug=debug)
+        ended = message if message.endswith("?") else f"{message.rstrip('.')}."
+        return _failed(f"{ended} See: {_command(error)} --help", debug=debug)
     except CancelledError as error:
         _failed(str(error), debug=debug)
         return 130
