@@ -1,4 +1,4 @@
-"""``finesight info``: everything about one picture file."""
+"""``finesight info``: everything about one picture or clip."""
 
 from __future__ import annotations
 
@@ -13,18 +13,28 @@ __all__ = ["info"]
 
 
 def info(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A picture; - reads standard input.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A picture or a clip; - reads standard input.")
+    ],
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 (finesight.cli.app looks for it)
 ) -> int:
-    """Print everything about a picture: size, depth, colours, metadata, and what made it."""
+    """Print everything about a picture or clip: size, depth, colours, streams, metadata, and what made it."""
     from finesight import media
+    from finesight.media.clips.kinds import is_clip
 
-    found = media.inspect(file)
+    if file != "-" and is_clip(file):
+        from finesight.media.clips import inspect_clip
+        from finesight.media.clips.describing import clip_as_dict, clip_lines
+
+        clip = inspect_clip(file, gaps="keep")
+        content, lines = clip_as_dict(clip), clip_lines(clip)
+    else:
+        found = media.inspect(file)
+        content, lines = found.as_dict(), found.lines()
     if json:
-        print_json(found.as_dict())
+        print_json(content)
         return 0
-    lines = found.lines()
     width = max(len(label) for label, _ in lines)
     for label, text in lines:
         typer.echo(f"{label:<{width}}  {one_line(text)}")
