@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 from fractions import Fraction
 
@@ -11,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finesight.degrade import bsrgan, mmediting, one_stage, record, second_order, sets
+from finesight.degrade import bsrgan, bsrgan_plus, mmediting, one_stage, record, second_order, sets
 from finesight.degrade.bsrgan import Blur, Bsrgan, Noise, Shrink
 from finesight.degrade.codec import file_jpeg
 from finesight.degrade.names import DEGRADATIONS, Degradation
@@ -57,7 +59,7 @@ def test_resizing_keeps_grey(mode: str, size: tuple[int, int]) -> None:
 
 
 def test_every_degradation_has_its_parameters_and_its_size() -> None:
-    assert len(set(DEGRADATIONS)) == 18
+    assert len(set(DEGRADATIONS)) == 19
     assert {name.removeprefix("test-") for name in DEGRADATIONS if name.startswith("test-")} == set(sets.SETS)
     for name in DEGRADATIONS:
         drawn = record.sample(name, 2, generator())
@@ -96,6 +98,35 @@ def test_bsrgan_draws_what_is_published() -> None:
     assert {one.blur.size for one in drawn} == set(range(7, 26, 2))
     assert all(30 <= one.last_quality <= 95 and 2 <= one.noise.level <= 25 for one in drawn)
     assert all(one.halving is None for one in (bsrgan.sample(Bsrgan(), 2, chance) for _ in range(50)))
+
+
+def test_bsrgan_plus_shuffles_all_or_only_the_noises() -> None:
+    count, chance = 1500, generator(2)
+    settings_ = bsrgan_plus.BsrganPlus(shuffle_probability=0.5)
+    drawn = [bsrgan_plus.sample(settings_, 4, chance) for _ in range(count)]
+    assert all(sorted(one.order) == sorted(bsrgan_plus.STEPS) for one in drawn)
+    tidy = [one for one in drawn if one.order[:2] == ("blur", "resize") and one.order[5:8] == bsrgan_plus.STEPS[5:8]]
+    assert abs(len(tidy) / count - 0.5) < 4 * math.sqrt(0.25 / count)
+    assert {one.order[2:5] for one in tidy} == set(itertools.permutations(("gaussian", "poisson", "speckle")))
+    shares = {
+        0.1: sum(one.first.poisson is not None for one in drawn),
+        0.2: sum(one.second.resize.factor > 1 for one in drawn),
+        0.7: sum(one.second.resize.factor < 1 for one in drawn),
+    }
+    for share, found in shares.items():
+        assert abs(found / count - share) < 4 * math.sqrt(share * (1 - share) / count), share
+    assert all(0.125 <= one.first.resize.factor <= 2 for one in drawn)
+
+
+def test_photons_and_speckles_by_their_moments() -> None:
+    flat = torch.full((1, 3, 150, 150), 102 / 255)
+    colour = bsrgan_plus._with_photons(flat, bsrgan_plus.Photons(400.0, False, 1))
+    assert float(colour.var()) == pytest.approx(0.4 / 400, rel=0.05)
+    gray = bsrgan_plus._with_photons(flat, bsrgan_plus.Photons(400.0, True, 1))
+    assert torch.allclose(gray[:, 0], gray[:, 2])
+    nothing = bsrgan_plus.sample(bsrgan_plus.BsrganPlus(), 2, generator()).first
+    part = dataclasses.replace(nothing, speckle=Noise("colour", 20.0, 3))
+    assert float(bsrgan_plus._done(flat, "speckle", part).std()) * 255 == pytest.approx(0.4 * 20, rel=0.03)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -18,7 +18,17 @@ from typing import Any, Literal, Union
 import torch
 from torch import Generator, Tensor
 
-from finesight.degrade import bsrgan, first_order, mmediting, one_stage, second_order, sets, together
+from finesight.degrade import (
+    bsrgan,
+    bsrgan_plus,
+    first_order,
+    glean,
+    mmediting,
+    one_stage,
+    second_order,
+    sets,
+    together,
+)
 from finesight.degrade.names import DEGRADATIONS, Degradation
 from finesight.degrade.ranges import LARGEST_FACTOR, check
 from finesight.degrade.resize import resize
@@ -41,7 +51,14 @@ __all__ = [
 _KEYS = ("degradation", "scale", "parameters")
 
 
-Parameters = first_order.Parameters | second_order.Parameters | one_stage.OneStage | bsrgan.Parameters | sets.Parameters
+Parameters = (
+    first_order.Parameters
+    | second_order.Parameters
+    | one_stage.OneStage
+    | bsrgan.Parameters
+    | glean.Blind
+    | sets.Parameters
+)
 _SECOND_ORDER = {
     "real-esrgan": second_order.SecondOrder(),
     "real-esrgan-mmediting": mmediting.PUBLISHED,
@@ -73,6 +90,10 @@ def kind_of(degradation: Degradation) -> type:
         return one_stage.OneStage
     if degradation in _BSRGAN:
         return bsrgan.Parameters
+    if degradation == "bsrgan-plus":
+        return bsrgan_plus.Plus
+    if degradation == "glean-blind":
+        return glean.Blind
     if degradation.startswith(_TEST):
         return sets.Parameters
     return first_order.Parameters if degradation == "first-order" else type(None)
@@ -89,6 +110,10 @@ def sample(degradation: Degradation, scale: int, generator: Generator) -> Record
         drawn = one_stage.sample(_ONE_STAGE[degradation], generator)
     elif degradation in _BSRGAN:
         drawn = bsrgan.sample(_BSRGAN[degradation], scale, generator)
+    elif degradation == "glean-blind":
+        drawn = glean.sample(glean.PUBLISHED, generator)
+    elif degradation == "bsrgan-plus":
+        drawn = bsrgan_plus.sample(bsrgan_plus.BsrganPlus(), scale, generator)
     elif degradation.startswith(_TEST):
         drawn = sets.sample(degradation.removeprefix(_TEST), generator)
     elif degradation == "first-order":
@@ -104,7 +129,7 @@ def apply(image: Tensor, record: Record) -> Tensor:
         record: from ``sample``, ``from_dict`` or ``loads``.
 
     Returns:
-        ``(1, 3, H / scale, W / scale)`` in [0, 1]; on the 8-bit grid, except for ``bicubic``.
+        ``(1, 3, H / scale, W / scale)`` in [0, 1]; on the 8-bit grid, except for ``bicubic`` and ``glean-blind``.
     """
     given, scale = record.parameters, record.scale
     if isinstance(given, second_order.Parameters):
@@ -114,6 +139,10 @@ def apply(image: Tensor, record: Record) -> Tensor:
         return one_stage.apply(image, given, scale=scale)
     if isinstance(given, bsrgan.Parameters):
         return bsrgan.apply(image, given, scale=scale)
+    if isinstance(given, glean.Blind):
+        return glean.apply(image, given, scale=scale)
+    if isinstance(given, bsrgan_plus.Plus):
+        return bsrgan_plus.apply(image, given, scale=scale)
     if isinstance(given, sets.Parameters):
         levels = image[0].permute(1, 2, 0).mul(255).round().clamp(0, 255).byte().cpu().numpy()
         small = sets.apply(levels, given, scale=scale)
