@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -377,3 +378,24 @@ class Refusing:
 
     def validation(self) -> Iterator[Batch]:
         yield from ()
+
+
+def test_numbers_go_to_tensorboard_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, float, int]] = []
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            assert folder == str(tmp_path / "tensorboard")
+
+        def add_scalar(self, *what: Any) -> None:
+            seen.append(what)  # type: ignore[arg-type]
+
+        def flush(self) -> None:
+            pass
+
+    board = ModuleType("torch.utils.tensorboard")
+    board.SummaryWriter = Writer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", board)
+    train(with_settings(content(steps=2, validate_every=2)), tmp_path)
+    assert [what[2] for what in seen if what[0] == "loss"] == [1, 2]
+    assert [what[2] for what in seen if what[0] == "psnr"] == [2]
