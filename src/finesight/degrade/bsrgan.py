@@ -21,7 +21,21 @@ from finesight.degrade.filtering import filter_one
 from finesight.degrade.opencv import resized
 from finesight.degrade.resize import resize
 
-__all__ = ["WEAK", "Blur", "Bsrgan", "Noise", "Parameters", "Shrink", "Step", "apply", "noise_field", "sample"]
+__all__ = [
+    "WEAK",
+    "Blur",
+    "Bsrgan",
+    "Noise",
+    "Parameters",
+    "Shrink",
+    "Step",
+    "apply",
+    "draw_blur",
+    "draw_mode",
+    "draw_noise",
+    "noise_field",
+    "sample",
+]
 
 Mode = Literal["bilinear", "bicubic", "area"]
 Step = Literal["blur", "second-blur", "shrink", "resize", "noise", "jpeg"]
@@ -126,7 +140,13 @@ class Parameters:
     order: tuple[Step, Step, Step, Step, Step, Step]
 
 
-def _draw_blur(draw: Draws, settings: Bsrgan, scale: int) -> Blur:
+def draw_mode(draw: Draws) -> Mode:
+    """One of the three interpolations."""
+    return _MODES[draw.integer(3)]
+
+
+def draw_blur(draw: Draws, settings: Bsrgan, scale: int) -> Blur:
+    """A blur."""
     size = settings.sizes[draw.integer(len(settings.sizes))]
     if draw.uniform() < settings.anisotropic_probability:
         most = settings.variance[0] + settings.variance[1] * scale
@@ -140,7 +160,7 @@ def _some(draw: Draws, most: float) -> float:
 
 
 def _draw_shrink(draw: Draws, settings: Bsrgan, scale: int) -> Shrink:
-    mode = _MODES[draw.integer(3)]
+    mode = draw_mode(draw)
     factor = draw.uniform(1, settings.shrink[0] + settings.shrink[1] * scale)
     size = settings.strided_sizes[draw.integer(len(settings.strided_sizes))]
     sigma = draw.uniform(0.1, settings.strided_sigma * scale)
@@ -149,7 +169,8 @@ def _draw_shrink(draw: Draws, settings: Bsrgan, scale: int) -> Shrink:
     return Shrink(float(scale), mode, Blur("iso", size, max(sigma, 0.1)))
 
 
-def _draw_noise(draw: Draws, settings: Bsrgan) -> Noise:
+def draw_noise(draw: Draws, settings: Bsrgan) -> Noise:
+    """Gaussian noise of one of the three kinds."""
     low, high = settings.noise
     level, kind, seed = float(low + draw.integer(high - low + 1)), draw.uniform(), draw.seed()
     if kind > 0.6:
@@ -162,7 +183,7 @@ def sample(settings: Bsrgan, scale: int, generator: torch.Generator) -> Paramete
     draw = Draws(generator)
     halving: Literal["bilinear", "bicubic", "area", "matlab"] | None = None
     if scale == 4 and draw.uniform() < settings.halving_probability:
-        halving = _MODES[draw.integer(3)] if draw.uniform() < 0.5 else "matlab"
+        halving = draw_mode(draw) if draw.uniform() < 0.5 else "matlab"
         scale = 2
     order = [STEPS[number] for number in draw.order(6)]
     first, last = sorted((order.index("shrink"), order.index("resize")))
@@ -171,11 +192,11 @@ def sample(settings: Bsrgan, scale: int, generator: torch.Generator) -> Paramete
     qualities = [low + draw.integer(high - low + 1) for _ in range(2)]
     return Parameters(
         halving=halving,
-        blur=_draw_blur(draw, settings, scale),
-        second_blur=_draw_blur(draw, settings, scale),
+        blur=draw_blur(draw, settings, scale),
+        second_blur=draw_blur(draw, settings, scale),
         shrink=_draw_shrink(draw, settings, scale),
-        resize=_MODES[draw.integer(3)],
-        noise=_draw_noise(draw, settings),
+        resize=draw_mode(draw),
+        noise=draw_noise(draw, settings),
         quality=qualities[0] if draw.uniform() < settings.jpeg_probability else None,
         last_quality=qualities[1],
         order=(order[0], order[1], order[2], order[3], order[4], order[5]),

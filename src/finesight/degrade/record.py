@@ -56,6 +56,7 @@ Parameters = (
     | second_order.Parameters
     | one_stage.OneStage
     | bsrgan.Parameters
+    | bsrgan_plus.Plus
     | glean.Blind
     | sets.Parameters
 )
