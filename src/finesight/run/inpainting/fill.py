@@ -6,16 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from finesight.progress import Cancel
-from finesight.run.inpainting.detail import Matches, enlarged, find_matches, residuals
 from finesight.run.inpainting.holes import Group, Hole
-from finesight.run.inpainting.pyramid import Level, halved, levels_needed, to_level, too_deep
+from finesight.run.inpainting.patches import textured, wide_parts
+from finesight.run.inpainting.pyramid import Level, enlarged, halved, levels_needed, to_level, too_deep
 from finesight.run.inpainting.windows import Painter, paint
 
 __all__ = ["Sizes", "fill_group", "region_of"]
@@ -29,11 +27,13 @@ class Sizes:
         window: largest side of a window.
         widest: widest hole that it is trusted with; a wider one is filled at a smaller size first.
         context: known pixels that a hole needs around it.
+        plain: holes wider than this get texture from patches.
     """
 
     window: int
     widest: int
     context: int
+    plain: int
 
 
 def region_of(group: Group, hole: Hole, sizes: Sizes) -> tuple[Group, int]:
@@ -56,7 +56,7 @@ def fill_group(
     """A region ``(h, w, c)`` of any depth with its hole filled, float32 ``(c, h, w)`` in [0, 1].
 
     The smallest size is filled as a whole. On the way up the middle of wide holes is the enlarged result of the size
-    below with ``detail`` added, and the network fills the rim between it and what is known.
+    below, and the network fills the rim between it and what is known. With ``detail`` wide holes get texture at last.
     """
     pyramid = [to_level(pixels, hole)]
     for _ in range(levels):
@@ -68,30 +68,11 @@ def fill_group(
             cancel.check()
 
     filled = paint(pyramid[-1], painter, sizes.window, done=counted)
-    missing = torch.from_numpy(pyramid[-1].hole)
-    matches = find_matches(filled, missing) if detail and levels else None
     for number in range(levels - 1, -1, -1):
-        level, below = pyramid[number], pyramid[number + 1]
-        guess = enlarged(filled, level.hole.shape)
-        deep = too_deep(level.hole, sizes.widest)
-        if matches is not None:
-            guess = guess + _detail(matches, level, below, 2 ** (levels - number))
-        image = torch.where(torch.from_numpy(deep), guess, level.image)
-        filled = paint(Level(image, level.hole & ~deep), painter, sizes.window, done=counted)
         pyramid.pop()
-    return filled
-
-
-def _detail(matches: Matches, level: Level, below: Level, scale: int) -> Tensor:
-    """Residuals of known pixels, which near a hole lean on what little is known of the smaller size there."""
-    coarse = enlarged(_spread(below), level.hole.shape)
-    return residuals(matches, level, coarse, scale)
-
-
-def _spread(level: Level) -> Tensor:
-    """The known picture with its border values repeated one pixel into the hole, so that enlarging does not darken."""
-    known = torch.from_numpy(~level.hole).to(torch.float32)[None, None]
-    share = F.avg_pool2d(known, 3, 1, 1)
-    total = F.avg_pool2d(level.image[None] * known, 3, 1, 1)
-    spread = total / share.clamp(min=1e-6)
-    return torch.where(torch.from_numpy(np.ascontiguousarray(level.hole)), spread[0], level.image)
+        level = pyramid[number]
+        deep = too_deep(level.hole, sizes.widest)
+        image = torch.where(torch.from_numpy(deep), enlarged(filled, level.hole.shape), level.image)
+        filled = paint(Level(image, level.hole & ~deep), painter, sizes.window, done=counted)
+    made = wide_parts(hole, sizes.plain) if detail and (levels or sizes.plain < sizes.widest) else None
+    return filled if made is None or not made.any() else textured(filled, hole, made, done=counted)

@@ -14,7 +14,7 @@ from torch import Tensor
 from finesight.run.inpainting.holes import Hole
 from finesight.run.pixels import most_of
 
-__all__ = ["Level", "halved", "levels_needed", "to_level", "too_deep"]
+__all__ = ["Level", "enlarged", "halved", "levels_needed", "to_level", "too_deep"]
 
 
 @dataclass(slots=True)
@@ -41,6 +41,12 @@ def halved(level: Level) -> Level:
     total = F.avg_pool2d(level.image[None] * known, 2, ceil_mode=True)
     image = (total / share.clamp(min=1e-6))[0]
     return Level(image, (share[0, 0] <= 0).numpy())
+
+
+def enlarged(image: Tensor, size: tuple[int, ...]) -> Tensor:
+    """``(c, h, w)`` to twice the size, cut to ``size``."""
+    doubled = F.interpolate(image[None], scale_factor=2.0, mode="bilinear", align_corners=False)[0]
+    return doubled[:, : size[0], : size[1]]
 
 
 def too_deep(hole: Hole, side: int) -> Hole:
