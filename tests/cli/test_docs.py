@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.media.clips.samples import make_rich
+
 from . import zoo
 from .conftest import Command
 
@@ -144,6 +146,7 @@ def desk(tmp_path: Path, picture: Callable[..., Path], published: Path, monkeypa
     for name in ("gt/0901.png", "samples/000000_sample00000.png", "samples/000000_sample00001.png"):
         picture(tmp_path / name, 40, 32)
     measured(tmp_path, picture)
+    make_rich(tmp_path / "film.mkv")
     monkeypatch.setenv("FINESIGHT_CACHE", str(published))
     (tmp_path / "PHOTOS").mkdir()
     Image.effect_noise((240, 200), 90).convert("RGB").save(tmp_path / "PHOTOS" / "noise.png")
@@ -161,6 +164,7 @@ def desk(tmp_path: Path, picture: Callable[..., Path], published: Path, monkeypa
         "docs/data.md",
         "docs/degradations.md",
         "docs/inpainting.md",
+        "docs/video.md",
     ],
 )
 def test_examples_of_commands(here: Command, desk: Path, page: str) -> None:  # desk after here: its cache is used

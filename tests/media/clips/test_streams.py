@@ -87,7 +87,7 @@ def test_streams_that_do_not_fit_are_named(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
     notes = passed_on(tmp_path / "in.mkv", tmp_path / "out.mp4", copy_streams="possible")
     assert sorted(note.split(" was ")[0] for note in notes) == [
-        "Stream 3 (srt subtitle, ita)", "Stream 4 (unknown attachment)"]  # fmt: skip
+        "Stream 3 (srt subtitle, ita)", "Stream 4 (unknown attachment, 'font.ttf')"]  # fmt: skip
     assert [stream.kind for stream in inspect_clip(tmp_path / "out.mp4").copied_streams][:2] == ["audio", "audio"]
     notes = passed_on(tmp_path / "in.mkv", tmp_path / "silent.mkv", copy_streams=False)
     assert "Not copied, as asked: stream 1" in notes[0]

@@ -144,16 +144,18 @@ def _stream_info(stream: Any, *, main: bool) -> StreamInfo:
         codec = stream.codec_context.name if stream.codec_context is not None else ""
     except (AttributeError, ValueError):
         codec = ""
-    duration = Fraction(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
+    attached = stream.type == "attachment"
+    timed = stream.duration and stream.time_base and not attached
+    duration = Fraction(stream.duration * stream.time_base) if timed else None
     return StreamInfo(
         index=stream.index,
         kind=stream.type or "data",
         codec=codec or "unknown",
         language=stream.metadata.get("language"),
-        title=stream.metadata.get("title") or stream.metadata.get("name"),
+        title=stream.metadata.get("filename" if attached else "title") or stream.metadata.get("name"),
         duration=duration,
         main=main,
-        known=bool(codec) or stream.type == "attachment",
+        known=bool(codec) or attached,
     )
 
 
