@@ -104,9 +104,12 @@ def test_frames_stand_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     put(tmp_path / "a", 12, 0, form="im{}.png")
     (clip,) = find_clips(tmp_path).values()
     assert isinstance(clip, FrameFolder)
-    assert [path.stem for path in clip.files][-3:] == ["im9", "im10", "im11"]
+    assert clip.frames[-3:] == ("im9.png", "im10.png", "im11.png")
+    (tmp_path / "b").mkdir()
     with pytest.raises(InputError, match="holds no clips"):
-        find_clips(tmp_path / "a" / "..").clear() if (tmp_path / "b").mkdir() else find_clips(tmp_path / "b")
+        find_clips(tmp_path / "b")
+    with pytest.raises(InputError, match="is not a folder"):
+        find_clips(tmp_path / "c")
 
 
 def test_low_resolution_that_is_missing(tmp_path: Path) -> None:

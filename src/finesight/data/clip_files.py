@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,19 +59,25 @@ class ClipFiles(Protocol):
 
 
 class FrameFolder:
-    """A clip whose frames are pictures.
+    """A clip whose frames are pictures. There may be a hundred thousand of these: names are kept once.
 
     Args:
         name: of the clip.
-        files: its frames in order.
+        folder: of its frames.
+        frames: their names in order.
     """
 
-    def __init__(self, name: str, files: Sequence[Path]) -> None:
-        self.name, self.files = name, tuple(files)
+    def __init__(self, name: str, folder: Path, frames: Sequence[str]) -> None:
+        self.name, self.folder = name, str(folder)
+        self.frames = tuple(sys.intern(frame) for frame in frames)
         self._size: tuple[int, int] | None = None
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.frames)
+
+    def file(self, number: int) -> Path:
+        """Where one frame lies."""
+        return Path(self.folder, self.frames[number])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -78,7 +85,7 @@ class FrameFolder:
         if self._size is None:
             from finesight.media.regions import picture_size
 
-            self._size = picture_size(self.files[0])
+            self._size = picture_size(self.file(0))
         return self._size
 
     def part(self, numbers: Sequence[int], top: int, left: int, height: int, width: int) -> Pixels:
@@ -91,10 +98,10 @@ class FrameFolder:
 
         read: dict[int, Pixels] = {}
         for number in dict.fromkeys(numbers):
-            pixels = read_rgb(self.files[number])
+            pixels = read_rgb(self.file(number))
             if pixels.shape[:2] != self.size:
                 raise InputError(
-                    f"{self.files[number]} is {pixels.shape[1]}x{pixels.shape[0]} pixels, the first frame of its clip "
+                    f"{self.file(number)} is {pixels.shape[1]}x{pixels.shape[0]} pixels, the first frame of its clip "
                     f"{self.size[1]}x{self.size[0]}."
                 )
             read[number] = pixels[top : top + height, left : left + width]
@@ -211,7 +218,7 @@ def find_clips(root: Path, *, inside: Sequence[str] = ()) -> dict[str, ClipFiles
         frames = sorted(name for name in names if Path(name).suffix.lower() in ENDINGS and not name.startswith("."))
         if frames:
             title = relative.as_posix() if relative.parts else root.name
-            found[title] = FrameFolder(title, [folder / name for name in sorted(frames, key=_number)])
+            found[title] = FrameFolder(title, folder, sorted(frames, key=_number))
         for name in sorted(names):
             if Path(name).suffix.lower() in _CLIP_ENDINGS and not name.startswith("."):
                 title = (relative / Path(name).stem).as_posix()
@@ -298,4 +305,4 @@ def _listed(folder: Path, name: str) -> ClipFiles:
     frames = sorted((one for one in names if Path(one).suffix.lower() in ENDINGS), key=_number)
     if not frames:
         raise InputError(f"{folder} is in the list of clips and holds no frames.")
-    return FrameFolder(name, [folder / one for one in frames])
+    return FrameFolder(name, folder, frames)
