@@ -307,4 +307,5 @@ def test_a_store_of_decoded_pictures_stays_small_and_at_home(write: Write) -> No
     for index in range(len(pictures)):
         pictures.whole(index)
     assert 1 <= len(pictures._kept) <= 2
+    assert pictures._bytes == sum(one.nbytes for one in pictures._kept.values()) <= 50_000
     assert not pickle.loads(pickle.dumps(pictures))._kept

@@ -84,6 +84,7 @@ class Pictures:
         self.entries = tuple(entry for entry in files.entries if entry.name not in self.lost)
         self.total = len(files.entries) + len(files.unreadable)
         self._kept: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._bytes = 0
         self._check()
         for name, reason in self.lost.items():
             self._say(name, reason)
@@ -92,7 +93,7 @@ class Pictures:
         return len(self.entries)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": OrderedDict()}
+        return {**self.__dict__, "_kept": OrderedDict(), "_bytes": 0}
 
     def whole(self, index: int) -> np.ndarray:
         """A picture, uint8 ``(H, W, 3)``: not to be written into.
@@ -113,8 +114,9 @@ class Pictures:
         if pixels.shape[:2] != (entry.height, entry.width):
             raise self._lose(entry.name, f"{self.files.place}/{entry.name} changed its size while it was in use")
         self._kept[entry.name] = pixels
-        while len(self._kept) > 1 and sum(one.nbytes for one in self._kept.values()) > self.store:
-            self._kept.popitem(last=False)
+        self._bytes += pixels.nbytes
+        while len(self._kept) > 1 and self._bytes > self.store:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return pixels
 
     def part(self, index: int, top: int, left: int, height: int, width: int) -> np.ndarray:
