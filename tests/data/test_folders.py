@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -171,6 +172,25 @@ def test_no_folder_and_no_pictures(tmp_path: Path) -> None:
         open_pictures([tmp_path / "notes.txt"])
     with pytest.raises(InputError, match="holds no pictures"):
         open_pictures([tmp_path])
+
+
+def test_folders_and_links_that_lead_nowhere(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write("in/a.png").parent
+    (folder / "gone.png").symlink_to(tmp_path / "nothing.png")
+    found = index_folder(folder)
+    assert [entry.name for entry in found.entries] == ["a.png"]
+    assert "gone.png" in found.unreadable
+    (folder / "closed").mkdir()
+    scan = os.scandir
+
+    def guarded(path: object) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    with pytest.raises(InputError, match=r"closed cannot be read: Permission denied"):
+        index_folder(folder)
 
 
 def many(tmp_path: Path, count: int) -> Path:

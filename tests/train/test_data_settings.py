@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from finesight.data.drawn import drawn_picture
@@ -16,6 +18,7 @@ from finesight.errors import InputError, SettingError
 from finesight.nn.traits import Port, Traits
 from finesight.train.recipe import with_settings
 from finesight.train.settings.degradations import how
+from tests.conftest import ROOT
 
 IMAGE = Traits(task="super-resolution", scale=2, halo=1)
 FACES = Traits(task="super-resolution", scale=8, halo=1)
@@ -117,6 +120,13 @@ def test_held_out_pictures_are_cut_and_given_ones_are_whole(place: Path) -> None
     assert [tuple(one.target.shape) for one in held.validation()] == [(1, 3, 256, 256)]
     given = settings(kind="folder", folder="low", validation="high", patch=8).source(IMAGE, seed=0)
     assert max(one.target.shape[-1] for one in given.validation()) == 300
+
+
+def test_the_example_of_the_page_is_one() -> None:
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    checked = settings(**yaml.safe_load(example)["data"])
+    assert (checked.kind, checked.shrinks[1], checked.changes.turns) == ("folder", 0.75, "mirror")
 
 
 def test_ranges_of_ones_own() -> None:

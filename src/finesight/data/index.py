@@ -74,25 +74,34 @@ def index_folder(folder: Path, *, cached: bool = True, progress: Progress = sile
     entries, unreadable = [], {}
     for number, path in enumerate(paths):
         name = path.relative_to(folder).as_posix()
-        status = path.stat()
-        entry = known.get(name)
-        if entry is None or (entry.length, entry.changed) != (status.st_size, status.st_mtime_ns):
-            try:
-                height, width = picture_size(path)
-            except InputError as error:
-                unreadable[name] = str(error)
-                continue
-            entry = Entry(name, height, width, status.st_size, status.st_mtime_ns)
-        entries.append(entry)
+        try:
+            entries.append(_entry(path, name, known.get(name)))
+        except InputError as error:
+            unreadable[name] = str(error)
         progress(number + 1, len(paths), name)
     if cached and {entry.name: entry for entry in entries} != known:
         _remember(place, folder, entries)
     return Index(folder, tuple(entries), unreadable)
 
 
+def _entry(path: Path, name: str, known: Entry | None) -> Entry:
+    """What is known of a file, or what its header says where it is new or has changed."""
+    try:
+        status = path.stat()
+    except OSError as error:  # a link to nowhere, or it was removed just now
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if known is not None and (known.length, known.changed) == (status.st_size, status.st_mtime_ns):
+        return known
+    height, width = picture_size(path)
+    return Entry(name, height, width, status.st_size, status.st_mtime_ns)
+
+
 def _files(folder: Path) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise InputError(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
+
     found: list[Path] = []
-    for top, folders, names in os.walk(folder, followlinks=True):
+    for top, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(top, name) for name in names if not name.startswith(".")]
     return found
