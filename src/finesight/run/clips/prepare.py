@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from finesight.errors import SettingError
+from finesight.models.video.basicvsr_plusplus import SecondOrderAlignment
 from finesight.models.video.spynet import FlowConvolution
+from finesight.nn.deformable import DeformablePack, ModulatedDeformablePack
 from finesight.run.engines import Precision
 from finesight.run.fuse import fuse
 from finesight.run.memory import measure_peak
@@ -24,6 +26,7 @@ from finesight.zoo.model import Model
 __all__ = ["ReadyClip", "bytes_for_pixel", "detailed_clip", "lower_clip", "make_ready"]
 
 _SAMPLE = 48
+_DEFORMABLE = (DeformablePack, ModulatedDeformablePack, SecondOrderAlignment)
 _KERNELS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
@@ -58,6 +61,10 @@ def lower_clip(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     so that the residual blocks behind it are not float32 throughout.
     """
     for module in network.modules():
+        if isinstance(module, _DEFORMABLE):  # its samples are joined in the type of its weight
+            for name, parameter in module._parameters.items():
+                if parameter is not None:
+                    module._parameters[name] = nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
         flow = isinstance(module, FlowConvolution)
         for child in module.children():
             if not isinstance(child, _KERNELS):
