@@ -149,7 +149,8 @@ def _random_rectangle(image: Tensor, area: tuple[float, float], generator: torch
 class HoleSource:
     """Pictures with holes: ``inputs`` are picture and mask, ``target`` the picture, ``weight`` the mask (1 = hole).
 
-    Where every mask is a ``Box``, ``others["boxes"]`` holds top, left, height and width, ``(N, 4)``.
+    ``others["mask"]`` is the mask again, for discriminators. Where every mask is a ``Box``, ``others["boxes"]`` holds
+    top, left, height and width, ``(N, 4)``.
 
     Args:
         pictures: by number, uint8 RGB; those of a pack, or ``PictureFiles``.
@@ -210,7 +211,7 @@ class HoleSource:
         target, hole = torch.stack(images), torch.stack(masks)
         found = [box for box in boxes if box is not None]
         others = {"boxes": torch.tensor(found)} if len(found) == len(boxes) else {}
-        return Batch((target, hole), target, hole, others)
+        return Batch((target, hole), target, hole, {"mask": hole, **others})
 
 
 def _hole(kind: MaskGenerator, side: int, generator: torch.Generator) -> tuple[Mask, tuple[int, int, int, int] | None]:

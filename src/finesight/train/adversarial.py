@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from finesight.data.batch import Batch, chance
 from finesight.errors import SettingError
 from finesight.losses.adversarial import (
-    discriminator_loss,
-    generator_loss,
     gradient_penalty,
     r1_penalty,
     relativistic_discriminator_loss,
@@ -23,6 +21,7 @@ from finesight.losses.adversarial import (
 from finesight.progress import Cancel, Progress, silent
 from finesight.train.answers import answer
 from finesight.train.begin import finish, session
+from finesight.train.holes import distinguishing, extra_inputs, fooling, local_penalties
 from finesight.train.learner import Learner
 from finesight.train.recipe import Recipe
 from finesight.train.session import Note, Session, unheard
@@ -77,7 +76,10 @@ def _generator_step(
     """The restored pictures of every part, and the losses; ``None`` when the gradient was not finite."""
     learner = run.learner
     learner.begin(run.step)
-    learns = run.step % settings.generator_every == 0
+    rests = (
+        settings.generator_rests is not None and settings.generator_rests[0] <= run.step < settings.generator_rests[1]
+    )
+    learns = run.step % settings.generator_every == 0 and not rests
     fakes: list[Tensor] = []
     values: Values = {}
     for batch in parts:
@@ -105,11 +107,11 @@ def _fooling(run: Session, critic: Learner, settings: DiscriminatorSettings, fak
     with critic.resting(), critic.autocast(run.step):
         on_fake = _judge(critic.called, fake, batch)
         if not settings.relativistic:
-            return _sum(generator_loss(one.float(), settings.loss) for one in on_fake)
+            return _sum(fooling(one.float(), settings.loss, batch) for one in on_fake)
         with torch.no_grad():
             on_real = _judge(critic.called, _real(settings, batch), batch)
     pairs = zip(on_fake, on_real, strict=True)
-    return _sum(relativistic_generator_loss(one.float(), real.float(), settings.loss) for one, real in pairs)
+    return _sum(relativistic_generator_loss(one.float(), real.float(), settings.plain) for one, real in pairs)
 
 
 def _discriminator_step(
@@ -127,7 +129,7 @@ def _discriminator_step(
         with critic.autocast(run.step):
             on_real = [one.float() for one in _judge(critic.called, true, batch)]
             on_fake = [one.float() for one in _judge(critic.called, fake, batch)]
-        losses = _distinguishing(settings, on_real, on_fake)
+        losses = _distinguishing(settings, on_real, on_fake, batch)
         losses |= _penalties(run, critic.network, settings, batch, true, fake, on_real, number)
         critic.backward(torch.stack(list(losses.values())).sum() * run.share)
         for name, value in losses.items():
@@ -136,16 +138,18 @@ def _discriminator_step(
     return values if critic.apply() else None
 
 
-def _distinguishing(settings: DiscriminatorSettings, on_real: list[Tensor], on_fake: list[Tensor]) -> Values:
+def _distinguishing(
+    settings: DiscriminatorSettings, on_real: list[Tensor], on_fake: list[Tensor], batch: Batch
+) -> Values:
     if settings.relativistic:
         pairs = list(zip(on_real, on_fake, strict=True))
         return {
-            "real": _sum(relativistic_discriminator_loss(r, f, settings.loss, real=True) for r, f in pairs),
-            "fake": _sum(relativistic_discriminator_loss(f, r, settings.loss, real=False) for r, f in pairs),
+            "real": _sum(relativistic_discriminator_loss(r, f, settings.plain, real=True) for r, f in pairs),
+            "fake": _sum(relativistic_discriminator_loss(f, r, settings.plain, real=False) for r, f in pairs),
         }
     return {
-        "real": _sum(discriminator_loss(one, settings.loss, real=True) for one in on_real),
-        "fake": _sum(discriminator_loss(one, settings.loss, real=False) for one in on_fake),
+        "real": _sum(distinguishing(one, settings.loss, batch, real=True) for one in on_real),
+        "fake": _sum(distinguishing(one, settings.loss, batch, real=False) for one in on_fake),
     }
 
 
@@ -168,7 +172,11 @@ def _penalties(
         def judged(mixed: Tensor) -> Tensor:
             return _sum(one.sum() for one in _judge(network, mixed, batch))
 
-        values["penalty"] = settings.gradient_penalty * gradient_penalty(judged, frames(true), frames(fake), alpha)
+        if len(on_real) > 1 and "boxes" in batch.others:
+            penalty = local_penalties(network, true, fake, alpha, batch)
+        else:
+            penalty = gradient_penalty(judged, frames(true), frames(fake), alpha)
+        values["penalty"] = settings.gradient_penalty * penalty
     if settings.r1:
         slope_at = frames(true).detach().requires_grad_(True)
         values["r1"] = settings.r1 * _sum(r1_penalty(one, slope_at) for one in _judge(network, slope_at, batch))
@@ -184,7 +192,7 @@ def _real(settings: DiscriminatorSettings, batch: Batch) -> Tensor:
 def _judge(network: Any, pictures: Tensor, batch: Batch) -> list[Tensor]:
     """The discriminator's logits, of one head or several; further inputs, such as a mask, come from the batch."""
     traits = getattr(network, "traits", None)
-    more = [batch.others[port.name] for port in traits.inputs[1:]] if traits is not None else []
+    more = extra_inputs(network, pictures, batch) if traits is not None else []
     found = network(frames(pictures), *more)
     return list(found) if isinstance(found, tuple | list) else [found]
 

@@ -72,7 +72,9 @@ def _textures(network: Ttsr, batch: Batch, needs: frozenset[str]) -> Answer:
 
 
 def _holes(network: Completion, batch: Batch, needs: frozenset[str]) -> Answer:  # noqa: ARG001
-    return Answer(network.predictions(*batch.inputs))
+    image, mask = batch.inputs
+    stages = network.predictions(image, mask)
+    return Answer((*stages, stages[-1] * mask + image * (1 - mask)))  # the last is what a user gets
 
 
 def _aligned(network: Tdan, batch: Batch, needs: frozenset[str]) -> Answer:  # noqa: ARG001

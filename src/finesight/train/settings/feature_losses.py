@@ -30,7 +30,7 @@ class FeatureLoss(LossKind):
     )
     criterion: Literal["l1", "mse", "frobenius"] = "l1"
     signed: bool = Field(False, description="the VGG gets 2x - 1, as GLEAN's published settings for cats have it")
-    outputs: Literal["last", "all"] = "last"
+    outputs: Literal["last", "first", "all"] = Field("last", description="of a network with several answers")
     target: str = Field("", description="name of another target than the batch's own, such as plain")
 
     def distance(self) -> Distance:
@@ -48,7 +48,9 @@ class FeatureLoss(LossKind):
             truth = self._seen(batch.others[self.target] if self.target else batch.target)
             with torch.no_grad():
                 wanted = network(truth)
-            pictures = answer.pictures if self.outputs == "all" else answer.pictures[-1:]
+            pictures = {"last": answer.pictures[-1:], "first": answer.pictures[:1], "all": answer.pictures}[
+                self.outputs
+            ]
             found = [network(self._seen(one)) for one in pictures]
             return torch.stack([between(one, wanted, self.layers, criterion=self.criterion) for one in found]).sum()
 

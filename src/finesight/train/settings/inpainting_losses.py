@@ -30,7 +30,8 @@ class HoleL1(LossKind):
         def compute(answer: Answer, batch: Batch) -> Tensor:
             mask = batch.inputs[1]
             weight = {"hole": mask, "known": 1 - mask, "all": torch.ones_like(mask)}[self.region]
-            pictures = answer.pictures if self.outputs == "all" else answer.pictures[-1:]
+            stages = answer.pictures[:-1]
+            pictures = stages if self.outputs == "all" else stages[-1:]
             reduction: pixel.Reduction = "sample-mean" if self.per_sample else "mean"
             return torch.stack([pixel.l1(one, batch.target, weight, reduction=reduction) for one in pictures]).sum()
 
@@ -45,9 +46,7 @@ class _OfTheHole(LossKind):
 
     def term(self, device: torch.device) -> Term:  # noqa: ARG002
         def compute(answer: Answer, batch: Batch) -> Tensor:
-            image, mask = batch.inputs
-            composite = answer.pictures[-1] * mask + image * (1 - mask)
-            return self.between(composite, batch.target, mask)
+            return self.between(answer.pictures[-1], batch.target, batch.inputs[1])
 
         return compute
 
