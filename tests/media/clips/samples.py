@@ -126,8 +126,8 @@ def packet_hashes(path: Path) -> dict[int, list[tuple[float, str]]]:
     with av.open(str(path)) as container:
         wanted = [s for s in container.streams if s.type in ("audio", "subtitle") or s.index in _others(container)]
         for packet in container.demux(*wanted):
-            if packet.size and packet.pts is not None:
-                stamp = round(float(packet.pts * packet.time_base), 3)
+            if packet.size:
+                stamp = 0.0 if packet.pts is None else round(float(packet.pts * packet.time_base), 3)
                 found.setdefault(packet.stream.index, []).append((stamp, hashlib.sha256(bytes(packet)).hexdigest()))
     return found
 

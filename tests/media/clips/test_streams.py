@@ -154,7 +154,41 @@ def test_rates_are_exact(tmp_path: Path) -> None:
     assert after.duration == 11 * step / 2
 
 
-def test_a_second_video_and_a_cover_are_copied(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_cover_is_copied(tmp_path: Path, ending: str) -> None:
+    with av.open(str(tmp_path / "in.mp4"), "w") as output:
+        stream: Any = output.add_stream("libx264", rate=24)
+        cover: Any = output.add_stream("mjpeg", rate=1)
+        for one, form in ((stream, "yuv420p"), (cover, "yuvj420p")):
+            one.width, one.height, one.pix_fmt = WIDTH, HEIGHT, form
+        cover.disposition = 0x400
+        output.start_encoding()
+        picture = av.VideoFrame.from_ndarray(gradient(5), format="rgb24").reformat(format="yuvj420p")
+        picture.pts = 0
+        for packet in cover.encode(picture):
+            output.mux(packet)
+        for index in range(4):
+            frame = av.VideoFrame.from_ndarray(gradient(index), format="rgb24").reformat(format="yuv420p")
+            frame.pts = index
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    info = inspect_clip(tmp_path / "in.mp4")
+    assert [one.main for one in info.streams] == [True, False]
+    passed_on(tmp_path / "in.mp4", tmp_path / f"out.{ending}", provenance={"model": "x"})
+    assert inspect_clip(tmp_path / f"out.{ending}").provenance == {"model": "x"}
+    with av.open(str(tmp_path / f"out.{ending}")) as container:
+        assert bool(container.streams[1].disposition & 0x400)
+    before, after = packet_hashes(tmp_path / "in.mp4"), packet_hashes(tmp_path / f"out.{ending}")
+    assert [digest for _, digest in after[1]] == [digest for _, digest in before[1]]
+    assert len(after[1]) == 1
+    if ending == "mkv":
+        passed_on(tmp_path / "out.mkv", tmp_path / "again.mp4")
+        assert packet_hashes(tmp_path / "again.mp4")[1][0][1] == before[1][0][1]
+    with pytest.raises(OutputError, match=r"cannot hold stream 1 \(mjpeg cover"):
+        passed_on(tmp_path / "in.mp4", tmp_path / "other.mov")
+
+
+def test_a_second_video_is_copied(tmp_path: Path) -> None:
     make_video(tmp_path / "one.mp4", count=4)
     with av.open(str(tmp_path / "one.mp4")) as source, av.open(str(tmp_path / "two.mkv"), "w") as output:
         packets = [packet for packet in source.demux(video=0) if packet.dts is not None]

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import av
     from av.container import OutputContainer
 
-__all__ = ["EMPTY_TEXT", "Copier", "Copying", "copied_metadata", "fitting_streams"]
+__all__ = ["EMPTY_TEXT", "Copier", "Copying", "attached", "copied_metadata", "fitting_streams"]
 
 Copying = Literal["all", "possible", "none"]
+_COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 EMPTY_TEXT = b"\0\0"
 """What MP4 and MOV put between two subtitles; their writer makes it anew."""
 
@@ -55,13 +56,24 @@ def fitting_streams(
             continue  # the stream in which MP4 and MOV keep their chapters
         if not stream.known or stream.kind == "data":
             notes.append(f"{str(stream).capitalize()} was left out: data of this kind cannot be copied.")
-        elif stream.codec in supported or (stream.kind == "attachment" and container == "matroska"):
+        elif _holds(container, supported, stream):
             chosen.append(stream)
         elif copying == "possible":
             notes.append(f"{str(stream).capitalize()} was left out: {shown(target)} cannot hold it.")
         else:
             raise OutputError(_cannot_hold(target, stream, info))
     return chosen, notes
+
+
+def _holds(container: str, supported: set[str], stream: StreamInfo) -> bool:
+    if stream.cover:
+        return container == "mp4" or attached(container, stream)
+    return stream.codec in supported or attached(container, stream)
+
+
+def attached(container: str, stream: StreamInfo) -> bool:
+    """Whether a stream becomes an attachment, which Matroska keeps behind all streams that have times."""
+    return container == "matroska" and (stream.kind == "attachment" or (stream.cover and stream.codec in _COVERS))
 
 
 def _cannot_hold(target: str, stream: StreamInfo, info: ClipInfo) -> str:
@@ -72,19 +84,34 @@ def _cannot_hold(target: str, stream: StreamInfo, info: ClipInfo) -> str:
     )
 
 
+def _first_packet(info: ClipInfo, stream: StreamInfo) -> bytes:
+    """A cover's picture."""
+    with open_video(info.path) as container:
+        for packet in container.demux(container.streams[stream.index]):
+            if packet.size:
+                return bytes(packet)
+    raise InputError(f"{shown(info.path)}: {stream} is empty.")
+
+
+def _not_taken(target: str, stream: StreamInfo, info: ClipInfo, error: Exception) -> str:
+    return (
+        f"{shown(target)} was not written: it does not take {stream} of {shown(info.path)} ({reason(error)}). Write "
+        "another kind of file, or leave it out with --streams none."
+    )
+
+
 class Copier:
     """Copies packets of a source into an output that is being written, in step with its frames.
 
     Args:
         info: of the source.
-        streams: which of its streams.
-        output: not yet begun; gets one stream for each.
+        target: the output's name, for messages.
         start: seconds after the source's begin from which packets are copied; all times move by as much.
         end: likewise, or None.
     """
 
-    def __init__(self, info: ClipInfo, *, start: Fraction | None, end: Fraction | None) -> None:
-        self.info = info
+    def __init__(self, info: ClipInfo, target: str, *, start: Fraction | None, end: Fraction | None) -> None:
+        self.info, self.target = info, target
         self._source = open_video(info.path)
         self._low = None if start is None else info.begin + start
         self._high = None if end is None else info.begin + end
@@ -101,11 +128,25 @@ class Copier:
         return [Fraction(stream.time_base) for stream in self._source.streams.audio if stream.time_base]
 
     def add(self, stream: StreamInfo, output: OutputContainer) -> None:
-        """Give the output a stream like this one of the source."""
-        source: Any = self._source.streams[stream.index]
+        """Give the output, which has not begun, a stream like this one of the source.
+
+        Raises:
+            OutputError: it cannot take it.
+        """
+        import av
+
+        try:
+            self._add(stream, self._source.streams[stream.index], output)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise OutputError(_not_taken(self.target, stream, self.info, error)) from error
+
+    def _add(self, stream: StreamInfo, source: Any, output: OutputContainer) -> None:
         if stream.kind == "attachment":
             name = source.metadata.get("filename", f"attachment {stream.index}")
             added: Any = output.add_attachment(name, source.metadata.get("mimetype", ""), source.data)
+        elif attached(output.format.name, stream):
+            output.add_attachment(*_COVERS[stream.codec], _first_packet(self.info, stream))
+            return  # its name is all that it has to say
         else:
             _check_layout(source, stream, output, self.info)
             added = output.add_stream_from_template(source)
@@ -156,6 +197,8 @@ class Copier:
             self._advance()
 
     def _write(self, packet: av.Packet[Any], output: OutputContainer, base: Fraction) -> None:
+        import av
+
         target = self._targets[packet.stream.index]
         if packet.stream.index in self._refilled and bytes(packet) == EMPTY_TEXT:
             return
@@ -169,8 +212,12 @@ class Copier:
             if packet.dts is not None:
                 packet.dts -= ticks
             self.reached = max(self.reached, (packet.pts + (packet.duration or 0)) * base)
-        packet.stream = target
-        output.mux_one(packet)
+        number, packet.stream = packet.stream.index, target
+        try:
+            output.mux_one(packet)
+        except (av.error.InvalidDataError, av.error.ArgumentError, ValueError) as error:
+            stream = next(one for one in self.info.streams if one.index == number)
+            raise OutputError(_not_taken(self.target, stream, self.info, error)) from error
         self.counts[target.index] += 1
 
     def chapters(self) -> list[Chapter]:

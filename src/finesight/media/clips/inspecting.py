@@ -11,7 +11,7 @@ from finesight.errors import InputError
 from finesight.media.files import shown
 
 from .colour import Colour, named_colour
-from .opening import RAW, main_stream, open_video
+from .opening import RAW, is_cover, main_stream, open_video
 from .planes import depth_of, has_alpha, is_rgb
 from .turning import turn_of
 from .types import Chapter, ClipInfo, StreamInfo
@@ -156,6 +156,7 @@ def _stream_info(stream: Any, *, main: bool) -> StreamInfo:
         duration=duration,
         main=main,
         known=bool(codec) or attached,
+        cover=is_cover(stream),
     )
 
 

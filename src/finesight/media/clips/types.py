@@ -48,6 +48,7 @@ class StreamInfo:
         duration: in seconds, or None.
         main: whether this is the video stream that is read; all others are copied.
         known: whether its codec is known, so that packets can be copied.
+        cover: whether it is a picture that stands for the file.
     """
 
     index: int
@@ -58,11 +59,12 @@ class StreamInfo:
     duration: Fraction | None = None
     main: bool = False
     known: bool = True
+    cover: bool = False
 
     def __str__(self) -> str:
         language = f", {self.language}" if self.language else ""
         title = f", {self.title!r}" if self.title else ""
-        return f"stream {self.index} ({self.codec} {self.kind}{language}{title})"
+        return f"stream {self.index} ({self.codec} {'cover' if self.cover else self.kind}{language}{title})"
 
 
 @dataclass(frozen=True)
@@ -151,12 +153,13 @@ class ClipInfo:
     def provenance(self) -> dict[str, str]:
         """What finesight wrote about how the clip was made; empty where it did not."""
         for key, value in self.metadata:
-            if key.lower() == PROVENANCE:
+            if key.lower() == PROVENANCE or value.startswith(f'{{"{PROVENANCE}":'):
                 try:
                     found = json.loads(value)
                 except ValueError:
-                    return {}
-                return {str(name): str(text) for name, text in found.items()} if isinstance(found, dict) else {}
+                    continue
+                found = found.get(PROVENANCE, found) if isinstance(found, dict) else {}
+                return {str(name): str(text) for name, text in found.items()}
         return {}
 
     @property

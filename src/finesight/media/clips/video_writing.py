@@ -16,7 +16,7 @@ from finesight.media.files import shown
 
 from .checking import Plan, check_written
 from .colour import Colour, default_matrix, number_of
-from .copying import Copier, Copying, copied_metadata, fitting_streams
+from .copying import Copier, Copying, attached, copied_metadata, fitting_streams
 from .encodings import Encoding
 from .opening import address, reason
 from .planes import from_rgb, is_rgb
@@ -30,6 +30,10 @@ __all__ = ["VideoFile", "colour_for", "time_base_for"]
 _FINE = 90_000
 _LARGEST = 2**31 - 1
 _MPEG4_LARGEST = 65_535
+_MUSIC = {"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping",
+          "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords"}  # fmt: skip
+"""Metadata that MP4 holds in the form of music players."""
+
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM}
 
 
@@ -104,10 +108,11 @@ class VideoFile:
         self.plan = Plan(base=self.base)
         self._durations: dict[int, int] = {}
         self._size = width, height
+        self._shift = Fraction(0) if like is None or start is None else like.begin + start
         self._copier: Copier | None = None
         self._closed = False
         if like is not None and like.kind == "video":
-            self._copier = Copier(like, start=start, end=end)
+            self._copier = Copier(like, str(target), start=start, end=end)
         options = self._container_options()
         try:
             self._output: OutputContainer = av.open(
@@ -130,7 +135,8 @@ class VideoFile:
         # Without "disabled", sound that begins before 0 (AAC's priming) would move everything.
         options = {"avoid_negative_ts": "disabled"}
         if self.encoding.container in ("mp4", "mov"):
-            options["movflags"] = "use_metadata_tags"
+            if not self._covered:
+                options["movflags"] = "use_metadata_tags"
             # Begins of streams are counted in this unit; the usual 1/1000 s would round them.
             units = [self.base, *(self._copier.units() if self._copier is not None else [])]
             scale = math.lcm(*[unit.denominator for unit in units])
@@ -150,24 +156,48 @@ class VideoFile:
                 like, self.encoding.container, self._output.supported_codecs, copying, str(self.target)
             )
             self.notes += notes
-            self._output.metadata.update(copied_metadata(like))
+            self._add_metadata(copied_metadata(like))
         main = next((one for one in like.streams if one.main), None) if like is not None else None
         order: list[StreamInfo | None] = [*chosen, main] if main is not None else [None]
-        order.sort(key=lambda one: -1 if one is None else one.index)
+        form = self.encoding.container
+        order.sort(key=lambda one: (False, -1) if one is None else (attached(form, one), one.index))
         for stream in order:
             if stream is None or stream.main:
                 self._stream = self._add_video(like, rate)
             elif self._copier is not None:
                 self._copier.add(stream, self._output)
         if provenance:
-            self._output.metadata[PROVENANCE] = json.dumps(dict(provenance), ensure_ascii=False)
+            self._add_provenance(dict(provenance))
         if self._copier is not None and copying != "none":
             self._add_chapters(self._copier)
         self._output.start_encoding()
         if self._copier is not None:
             self._copier.begin()
-        self.plan.kinds = tuple(stream.type for stream in self._output.streams)
+        # The covers of Matroska are written as attachments and read as pictures.
+        covers = [one is not None and one.cover for one in order]
+        kinds = [stream.type for stream in self._output.streams]
+        self.plan.kinds = tuple("video" if cover else kind for cover, kind in zip(covers, kinds, strict=True))
         self.plan.video = self._stream.index
+
+    @property
+    def _covered(self) -> bool:
+        """Whether MP4's metadata must have the form of music players, which alone holds covers."""
+        like = self._copier.info if self._copier is not None else None
+        return self.encoding.container == "mp4" and like is not None and any(one.cover for one in like.streams)
+
+    def _add_metadata(self, metadata: dict[str, str]) -> None:
+        lost = [key for key in metadata if self._covered and key.lower() not in _MUSIC]
+        if lost:
+            self.notes.append(f"MP4 with a cover holds no metadata of these names: {', '.join(lost)}.")
+        self._output.metadata.update({key: value for key, value in metadata.items() if key not in lost})
+
+    def _add_provenance(self, provenance: dict[str, str]) -> None:
+        if not self._covered:
+            self._output.metadata[PROVENANCE] = json.dumps(provenance, ensure_ascii=False)
+            return
+        taken = {key.lower() for key in self._output.metadata}
+        free = next((key for key in ("comment", "description", "synopsis") if key not in taken), "synopsis")
+        self._output.metadata[free] = json.dumps({PROVENANCE: provenance}, ensure_ascii=False)
 
     def _add_video(self, like: ClipInfo | None, rate: Fraction | None) -> Any:
         steady = rate or (like.rate if like is not None else None) or Fraction(25)  # for the encoder's reckoning only
@@ -223,7 +253,7 @@ class VideoFile:
                 f"{shown(self.target)}: a frame has the shape {frame.pixels.shape}, "
                 f"{(self._size[1], self._size[0], 3)} was planned."
             )
-        time = frame.time - (self._copier.shift if self._copier is not None else 0)
+        time = frame.time - self._shift
         ticks = round(time / self.base)
         if self.plan.times and ticks <= self.plan.times[-1]:
             raise OutputError(
