@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from finesight.data.drawn import drawn_picture
+from finesight.data.matting_drawn import drawn_alpha
 from finesight.data.pack import pack_folder
 from finesight.models.quality.vgg import Vgg, vgg_layers
 from finesight.models.table import network_class
@@ -27,7 +28,16 @@ from tests.conftest import ROOT
 from tests.models.tiny import TINY
 
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
-KEPT = {"scale", "activation_after_shuffle", "dropout", "frames"}  # arguments that a small network shares with the real
+KEPT = {
+    "scale",
+    "activation_after_shuffle",
+    "dropout",
+    "frames",
+    "refine",
+    "both",
+    "attention",
+    "trimap_channels",
+}  # arguments that a small network shares with the real
 
 
 def pictures(folder: Path, count: int, side: int) -> Path:
@@ -35,6 +45,18 @@ def pictures(folder: Path, count: int, side: int) -> Path:
     for number in range(count):
         Image.fromarray(drawn_picture(np.random.default_rng(number), side)).save(folder / f"{number}.png")
     return folder
+
+
+def compositions(root: Path) -> None:
+    """Two foregrounds on two backgrounds in the layout of Composition-1k; pictures are composed when needed."""
+    pictures(root / "fg", 2, 80)
+    pictures(root / "bg", 2, 60)
+    (root / "alpha").mkdir()
+    for number in range(2):
+        alpha = drawn_alpha(np.random.default_rng(number), 80, "hair") * 255
+        Image.fromarray(alpha.round().astype(np.uint8)).save(root / "alpha" / f"{number}.png")
+    paths = [{f"{kind}_path": f"{kind}/{number}.png" for kind in ("fg", "bg", "alpha")} for number in range(2)]
+    (root / "training_list.json").write_text(json.dumps(paths))
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +68,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     points = [[float(40 + x), float(60 + y)] for y in range(0, 170, 10) for x in range(0, 160, 40)]
     (top / "landmarks.json").write_text(json.dumps({f"{number}.png": points for number in range(3)}))
     pictures(top / "references", 3, 32)
+    compositions(top / "compositions")
     pictures(top / "whole", 3, 128)
     for number in range(2):
         still = drawn_picture(np.random.default_rng(number), 144)
@@ -96,6 +119,12 @@ def tiny_data(place: Path, data: dict[str, Any], settings: dict[str, Any]) -> di
         },
         "inpainting": lambda: {"pictures": pack, "size": 64},
         "matting": lambda: {"pack": pack, "patch": 64, "alphas": 3, "held_out": 2, "widest": 6},
+        "composition": lambda: {
+            "root": str(place / "compositions"),
+            "validation": None,
+            "backgrounds": None,
+            "patch": 64,
+        },
         "clips": lambda: {
             "folder": str(place / "clips"),
             "layout": "folders",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from finesight.errors import InputError, ModelError, SettingError, nearest
 from finesight.models.prior.ttsr import Ttsr
 from finesight.models.table import network_class
+from finesight.train.encoders import is_classifier, start_encoder
 
 __all__ = ["build_network", "formatted", "fresh", "start_from"]
 
@@ -72,6 +73,9 @@ def start_from(network: nn.Module, weights: str | Path | Mapping[str, str]) -> i
     own = network.state_dict()
     taken = 0
     for prefix, name in parts.items():
+        if is_classifier(name):
+            taken += start_encoder(network, prefix, _classifier(name), source=name)
+            continue
         found = {f"{prefix}{_renamed(network, one)}": tensor for one, tensor in _tensors(name).items()}
         fitting = {one: t for one, t in found.items() if one in own and own[one].shape == t.shape}
         if not fitting:
@@ -81,6 +85,13 @@ def start_from(network: nn.Module, weights: str | Path | Mapping[str, str]) -> i
                 own[one].copy_(tensor)
         taken += len(fitting)
     return taken
+
+
+def _classifier(name: str) -> Mapping[str, Tensor]:
+    """The tensors of an entry of the catalog that is no network of ours, in the order of its file."""
+    from finesight.zoo import checkpoint, get
+
+    return checkpoint.read(get(name)).tensors
 
 
 def _renamed(network: nn.Module, name: str) -> str:

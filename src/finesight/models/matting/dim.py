@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from finesight.errors import SettingError
 from finesight.models.matting.boundary import INPUTS, OUTPUTS, fit, normalised
 from finesight.nn.reach import Reach, halo
-from finesight.nn.traits import Traits
+from finesight.nn.traits import Port, Traits
 from finesight.nn.trimap import encoded
 
 __all__ = ["Dim", "PlainRefiner"]
@@ -106,6 +106,7 @@ class Dim(nn.Module):
 
     Args:
         refine: with the refinement; ``False`` is the network of stage 1.
+        both: give the alpha before the refinement too, as the first of two (the losses of stage 3 need it).
         widths: channels of the five levels.
         refine_width: channels of the refinement.
     """
@@ -116,6 +117,7 @@ class Dim(nn.Module):
         self,
         *,
         refine: bool = True,
+        both: bool = False,
         widths: Sequence[int] = (64, 128, 256, 512, 512),
         refine_width: int = 64,
     ) -> None:
@@ -126,6 +128,7 @@ class Dim(nn.Module):
         self.decoder = Decoder(widths)
         _started(self)
         self.refiner = PlainRefiner(refine_width) if refine else None
+        self.both = both and refine
 
         def backwards(reach: Reach) -> Reach:
             reach = reach.conv(3, times=4 if refine else 0).conv(5)
@@ -140,17 +143,20 @@ class Dim(nn.Module):
             halo=halo(backwards, multiple=32),
             multiple=32,
             inputs=INPUTS,
-            outputs=OUTPUTS,
+            outputs=(Port("coarse", channels=1), *OUTPUTS) if self.both else OUTPUTS,
         )
 
-    def forward(self, image: Tensor, trimap: Tensor) -> Tensor:
+    def forward(self, image: Tensor, trimap: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """See the class."""
         height, width = image.shape[-2:]
         image, trimap = fit(image, trimap, 32)
         colours = normalised(image)
         raw = self.raw(colours, trimap)
-        alpha = raw.sigmoid() if self.refiner is None else self.refiner(colours, raw)
-        return alpha[..., :height, :width]
+        coarse = raw.sigmoid()[..., :height, :width]
+        if self.refiner is None:
+            return coarse
+        alpha = self.refiner(colours, raw)[..., :height, :width]
+        return (coarse, alpha) if self.both else alpha
 
     def raw(self, colours: Tensor, trimap: Tensor) -> Tensor:
         """Unrefined alpha before its sigmoid, of normalised colours and classes; sides multiples of 32."""

@@ -39,12 +39,17 @@ class MattingNetwork(TorchNetwork):
     The first channel is the trimap, 0, 1/2 and 1; the others are the colours.
     """
 
+    def __init__(self, network: nn.Module, device: torch.device, *, channels_last: bool = False) -> None:
+        super().__init__(network, device, channels_last=channels_last)
+        traits: Traits = network.traits  # type: ignore[assignment]
+        self.place = [port.name for port in traits.outputs].index("alpha")
+
     def __call__(self, tiles: Tensor) -> Tensor:
         """Alpha ``(N, 1, h, w)``, known pixels imposed."""
         trimap, image = (tiles[:, :1] * 2).round(), tiles[:, 1:]
         with torch.inference_mode():
             answer = self.network(image.contiguous(memory_format=self._format), trimap)
-            alpha = answer[0] if isinstance(answer, tuple) else answer
+            alpha = answer[self.place] if isinstance(answer, tuple) else answer
             return impose(alpha.float(), trimap)
 
 

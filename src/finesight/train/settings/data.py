@@ -15,7 +15,7 @@ from finesight.train.settings.folders import (
     ScaleSettings,
 )
 from finesight.train.settings.inpainting import InpaintingSettings
-from finesight.train.settings.matting import MattingSettings
+from finesight.train.settings.matting import CompositionSettings, MattingSettings
 from finesight.train.settings.moving import MovingSettings
 from finesight.train.settings.pack import DrawnSettings, PackSettings
 
@@ -36,6 +36,7 @@ DataSettings = Annotated[
     | Annotated[InpaintingSettings, Tag("inpainting")]
     | Annotated[DrawnSettings, Tag("drawn")]
     | Annotated[MattingSettings, Tag("matting")]
+    | Annotated[CompositionSettings, Tag("composition")]
     | Annotated[MovingSettings, Tag("moving")]
     | Annotated[ClipSettings, Tag("clips")],
     Discriminator(_kind),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from finesight.data.batch import Source
     from finesight.nn.traits import Traits
 
-__all__ = ["MattingSettings"]
+__all__ = ["CompositionSettings", "MattingSettings"]
 
 
 def check_task(traits: Traits, kind: str) -> None:
@@ -52,6 +52,34 @@ class MattingSettings(DataKind):
             widest=self.widest,
             noise=self.noise,
             alphas=self.alphas,
+            held_out=self.held_out,
+            seed=seed,
+        )
+
+
+class CompositionSettings(DataKind):
+    """Composition-1k, or data of its layout (docs/matting.md), by a published pipeline."""
+
+    kind: Literal["composition"] = "composition"
+    root: str = Field("data/adobe_composition-1k", description="folder that the lists' paths are relative to")
+    training: str = Field("training_list.json", description="list of compositions below root")
+    validation: str | None = Field("test_list.json", description="list with trimaps below root; null: none")
+    pipeline: Literal["dim", "indexnet", "gca"] = Field("dim", description="whose augmentations")
+    backgrounds: str | None = Field(None, description="folder of pictures that gca composes with; null: the list's")
+    patch: PositiveInt | None = Field(None, description="side of a sample, pixels; null: 320 as published, of gca 512")
+    held_out: PositiveInt = Field(20, description="at most so many samples of the validation list")
+
+    def source(self, traits: Traits, *, seed: int) -> Source:
+        from finesight.data.matting_compositions import Compositions
+
+        check_task(traits, self.kind)
+        return Compositions(
+            Path(self.root).expanduser(),
+            training=self.training,
+            validation=self.validation,
+            pipeline=self.pipeline,
+            backgrounds=None if self.backgrounds is None else Path(self.backgrounds).expanduser(),
+            patch=self.patch,
             held_out=self.held_out,
             seed=seed,
         )
