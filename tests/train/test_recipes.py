@@ -93,6 +93,15 @@ def clip_frames(network: dict[str, Any]) -> int | None:
     return 2 if traits.kind == "recurrent" else None
 
 
+def small_masks(masks: dict[str, Any], side: int) -> dict[str, Any]:
+    """Boxes that fit into pictures of ``side``; strokes in place of files."""
+    if masks["kind"] == "files":
+        return {"kind": "strokes"}
+    if masks["kind"] == "box":
+        return masks | {"height": side // 4, "width": side // 4, "margin": side // 8, "delta": 4}
+    return masks
+
+
 def tiny_data(place: Path, data: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """The recipe's data with everything that is a place or a size made small."""
     whole, pack = str(place / "whole"), str(place / "small.pack")
@@ -101,6 +110,7 @@ def tiny_data(place: Path, data: dict[str, Any], settings: dict[str, Any]) -> di
     wanted = 128 if judge.get("architecture") == "modified-vgg" else 32  # that one takes pictures of 128 only
     side = settings["network"]["arguments"].get("in_size") or max(8, wanted // scale)
     folder = {"folder": whole, "validation": None, "held_out": 3, "block": None, "patch": side}
+    hole_side = int(TINY[judge["architecture"]].arguments.get("size", 64)) if judge else 64
     tiny: dict[str, Callable[[], dict[str, Any]]] = {
         "pack": lambda: {"pack": pack, "patch": 8},
         "folder": lambda: folder,
@@ -117,7 +127,12 @@ def tiny_data(place: Path, data: dict[str, Any], settings: dict[str, Any]) -> di
             "validation": None,
             "held_out": 3,
         },
-        "inpainting": lambda: {"pictures": pack, "size": 64},
+        "inpainting": lambda: {
+            "pictures": pack,
+            "size": hole_side,
+            "crop": data["crop"] and hole_side + 16,
+            "masks": [small_masks(masks, hole_side) for masks in data["masks"]],
+        },
         "matting": lambda: {"pack": pack, "patch": 64, "alphas": 3, "held_out": 2, "widest": 6},
         "composition": lambda: {
             "root": str(place / "compositions"),
