@@ -323,4 +323,7 @@ class VideoFile:
         if isinstance(error, OSError) and number in _DISK:
             return OutputError(explain(OSError(number, error.strerror), self.target))
         coded = f"{self.encoding.codec}, {self.encoding.pixel_format}, {self._size[0]}x{self._size[1]}"
-        return OutputError(f"{shown(self.target)} was not written: FFmpeg refused ({coded}): {reason(error)}.")
+        hint = ""
+        if self._copier is not None and self._copier.counts:
+            hint = " If the streams that are copied are to blame, leave them out with --streams none."
+        return OutputError(f"{shown(self.target)} was not written: FFmpeg refused ({coded}): {reason(error)}.{hint}")
