@@ -31,6 +31,7 @@ __all__ = [
     "Preview",
     "Rate",
     "Segment",
+    "SelfEnsemble",
     "Source",
     "Start",
     "Streams",
@@ -111,6 +112,9 @@ Overlap: TypeAlias = Annotated[
 ]
 Exact: TypeAlias = Annotated[
     bool, typer.Option("--exact", help="Recurrent networks see each shot as a whole.", rich_help_panel=_HOW)
+]
+SelfEnsemble: TypeAlias = Annotated[
+    bool, typer.Option("--self-ensemble", help="Average eight turns: 8 times the work.", rich_help_panel=_HOW)
 ]
 Cut: TypeAlias = Annotated[
     float | None,

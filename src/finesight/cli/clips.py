@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import os
 import time
@@ -89,6 +90,7 @@ def clip_settings(
     overlap: int | None,
     exact: bool,
     cut: float | None,
+    self_ensemble: bool = False,
 ) -> ClipSettings:
     """The settings of the options that were given; the others keep their defaults."""
     from finesight.run.memory import parse_bytes
@@ -102,7 +104,8 @@ def clip_settings(
         precision=precision,
         engine=engine,
         exact=exact,
-        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
+        self_ensemble=self_ensemble,
+        **{name: value for name, value in given.items() if value is not None},
     )
     if cut is not None:
         settings = replace(settings, cut=None if cut >= 100 else cut)
@@ -358,14 +361,7 @@ def _job(order: ClipOrder, writer: ClipWriter) -> dict[str, Any]:
         "factor": order.factor,
         "fps": str(order.fps),
         "encoding": str(writer.encoding),
-        "settings": [
-            settings.precision,
-            settings.engine,
-            settings.segment,
-            settings.overlap,
-            settings.exact,
-            settings.cut,
-        ],
+        "settings": dataclasses.asdict(replace(settings, memory=None, devices=())),
         **order.job,
     }
 

@@ -32,6 +32,7 @@ def restore(
     overlap: options.Overlap = None,
     exact: options.Exact = False,
     cut: options.Cut = None,
+    self_ensemble: options.SelfEnsemble = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     offline: Offline = False,
@@ -61,6 +62,7 @@ def restore(
             overlap=overlap,
             exact=exact,
             cut=cut,
+            self_ensemble=self_ensemble,
         )
         ClipRunner(network, restore=True, settings=settings)  # a wrong network is said before anything is read
         order = ClipOrder(

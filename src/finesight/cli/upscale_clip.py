@@ -37,6 +37,7 @@ def upscale_clip(
     overlap: options.Overlap = None,
     exact: options.Exact = False,
     cut: options.Cut = None,
+    self_ensemble: options.SelfEnsemble = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     offline: Offline = False,
@@ -72,6 +73,7 @@ def upscale_clip(
             overlap=overlap,
             exact=exact,
             cut=cut,
+            self_ensemble=self_ensemble,
         )
         runner = ClipRunner(network, scale=number, settings=settings)
         order = ClipOrder(

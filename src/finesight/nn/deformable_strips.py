@@ -139,7 +139,8 @@ def _joined(plan: Plan, samples: Tensor, weight: Tensor, bias: Tensor | None) ->
     kernel = weight.flatten(2).unsqueeze(-1)  # o c/groups k 1
     flat = samples.reshape(plan.batch, -1, plan.taps, rows * plan.columns).to(weight.dtype)
     if weight.dtype in (torch.bfloat16, torch.float16) and plan.geometry.groups == 1:
-        product = torch.matmul(kernel.flatten(1), flat.flatten(1, 2))  # in half precision twice as fast as a convolution
+        # In half precision twice as fast as a convolution.
+        product = torch.matmul(kernel.flatten(1), flat.flatten(1, 2))
         product = product if bias is None else product + bias.view(-1, 1)
         return product.view(plan.batch, -1, rows, plan.columns)
     return F.conv2d(flat, kernel, bias, groups=plan.geometry.groups).view(plan.batch, -1, rows, plan.columns)

@@ -22,14 +22,16 @@ WINDOWS = {
 PLAIN = ClipSettings(precision="float32")
 
 
-def by_hand(model, frames, border) -> np.ndarray:  # type: ignore[no-untyped-def]
+def by_hand(model, frames, border, *, clamped=True) -> np.ndarray:  # type: ignore[no-untyped-def]
     """Every window by itself, as published."""
     clip = torch.from_numpy(np.stack(frames).astype(np.float32) / 255).permute(0, 3, 1, 2)
     answers = []
     with torch.inference_mode():
         for index in range(len(frames)):
             window = window_frames(len(frames), model.traits.frames, index, border=border)
-            answers.append(model.network(clip[window][None])[0].clamp(0, 1).mul(255).permute(1, 2, 0).numpy())
+            answer = model.network(clip[window][None])[0]
+            answer = answer.clamp(0, 1) if clamped else answer
+            answers.append(answer.mul(255).permute(1, 2, 0).numpy())
     return np.stack(answers)
 
 

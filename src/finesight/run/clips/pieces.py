@@ -38,7 +38,7 @@ class ClipSettings:
         exact: a recurrent network walks over each shot as a whole; its features wait on disk where memory ends.
         cut: threshold of the detector of cuts, ``None`` for a clip of one shot.
         tile: most pixels on a side of a tile, for experiments.
-        self_ensemble: for networks for pictures, the mean of eight turns.
+        self_ensemble: the mean of eight turns of every frame, for eight times the work.
     """
 
     devices: tuple[str, ...] = ("auto",)

@@ -40,9 +40,10 @@ class RecurrentWorker:
         self.ready, self.space, self.context, self.parking = ready, space, overlap, parking
         network = ready.network
         self._margin, self._chunk = (1, 0), _CHUNK
-        if isinstance(network, IconVsr):  # key frames lie at multiples of its stride, and look around
-            side = network.stride * -(-max(network.padding, 1) // network.stride)
-            self._margin, self._chunk = (side, side), network.stride * -(-2 * _CHUNK // network.stride)
+        inner = getattr(network, "inner", network)  # of an ensemble of turns
+        if isinstance(inner, IconVsr):  # key frames lie at multiples of its stride, and look around
+            side = inner.stride * -(-max(inner.padding, 1) // inner.stride)
+            self._margin, self._chunk = (side, side), inner.stride * -(-2 * _CHUNK // inner.stride)
         self.passes: dict[int, int] = {}
         """Cleaning passes by shot (RealBasicVSR): decided on the first frames of a shot, then held for all of it."""
         self.encoded = 0
@@ -91,7 +92,7 @@ class RecurrentWorker:
             for name, values in features.items():
                 self._names.add(name)
                 for index, value in enumerate(values, start=first):
-                    kept = start <= index < stop or (name == "flow_backward" and index < start and not after)
+                    kept = start <= index < stop or (name.startswith("flow_backward") and index < start and not after)
                     if value is not None and kept:
                         # A copy of what is kept: parts of a batch would hold the whole of it.
                         self.parking.put(("encoded", number, name, index), value.clone())

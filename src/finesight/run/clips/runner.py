@@ -6,6 +6,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from finesight.errors import SettingError
 from finesight.progress import Cancel, Progress, silent
 from finesight.run.choose import DEFAULT_SCALE
 from finesight.run.clips.cuts import CutDetector
+from finesight.run.clips.ensemble import turned
 from finesight.run.clips.frames import AnyFrame, check_pixels, pixels_of, with_pixels
 from finesight.run.clips.models import check_enlarges, check_restores, loaded
 from finesight.run.clips.parking import Parking
@@ -198,6 +200,8 @@ class ClipRunner:
         while len(sample) < traits.frames:  # a clip shorter than a window
             sample = [*sample, *sample][: traits.frames]
         ready = make_ready(model, device, sample, self.settings.precision)
+        if self.settings.self_ensemble:
+            ready = replace(ready, network=turned(ready.network))
         space, free = self._space(ready, model, sample)
         self.report.models = (model.card.name,)
         self.report.describe(ready, space, ", ".join(map(str, self.devices)))
