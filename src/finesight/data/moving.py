@@ -242,7 +242,8 @@ def _speed(most: float, generator: torch.Generator) -> Tensor:
 
 def _path(times: Tensor, side: int, source: int, velocity: Tensor, generator: torch.Generator) -> Tensor:
     """Where each pixel of each frame looks in a layer: ``(frames, side, side, 2)`` as ``grid_sample`` wants it."""
-    zoom, angle = _uniform(0.8, 1.25, generator), _uniform(-math.pi, math.pi, generator)
+    zoom = math.exp(_uniform(math.log(0.3), math.log(1.25), generator))  # films are often softer than photographs
+    angle = _uniform(-math.pi, math.pi, generator)
     zoom_rate, turn_rate = _uniform(-0.015, 0.015, generator), _uniform(-0.02, 0.02, generator)
     slower = _uniform(-0.08, 0.08, generator)
     room = max(0.0, (source - zoom * side) / 2)
