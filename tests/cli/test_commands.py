@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import signal
@@ -214,14 +215,18 @@ def test_a_pack_on_a_full_disk(installed: Command, picture: Callable[..., Path],
 
 def test_training_stops_on_ctrl_c_and_goes_on(environment: dict[str, str], pack: Path, tmp_path: Path) -> None:
     command = [COMMAND, "train", "finesight-x2", "run", *settings(pack, 200_000), "--device", "cpu"]
-    command += ["--set", "save_every=1", "--set", "validate_every=100000"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    command += ["--set", "save_every=100000", "--set", "validate_every=100000", "--set", "log_every=1"]
+    command += ["--set", "workers=1"]  # a terminal tells every process
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         state, deadline = tmp_path / "run" / "state.pt", time.monotonic() + 60
-        while not state.exists():
+        log = tmp_path / "run" / "log.jsonl"
+        while not (log.exists() and log.read_text()):
             assert time.monotonic() < deadline, "training did not start"
             assert process.poll() is None, process.stderr and process.stderr.read()
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     *cost, last = err.splitlines(keepends=True)

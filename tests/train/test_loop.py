@@ -380,6 +380,26 @@ class Refusing:
         yield from ()
 
 
+def test_a_worker_that_died_is_told_and_a_stopped_run_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from finesight.train.feed import Feed
+
+    def died(_: Feed, place: int, shift: int) -> Iterator[Batch]:
+        raise RuntimeError(f"DataLoader worker (pid {place + shift + 9}) exited unexpectedly")
+        yield
+
+    monkeypatch.setattr(Feed, "_start", died)
+    recipe = with_settings(content(workers=1))
+    with pytest.raises(CalculationError, match=r"ended unexpectedly.*fewer workers"):
+        train(recipe, tmp_path)
+    (tmp_path / "state.pt").touch()
+    before = (tmp_path / "state.pt").stat().st_mtime_ns
+    cancel = Cancel()
+    cancel.set()
+    with pytest.raises(CancelledError):
+        train(recipe, tmp_path, cancel=cancel)
+    assert (tmp_path / "state.pt").stat().st_mtime_ns > before
+
+
 def test_numbers_go_to_tensorboard_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, float, int]] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from finesight.data.batch import Batch, Source
-from finesight.errors import Error
+from finesight.errors import CalculationError, Error
 
 __all__ = ["Feed"]
 
@@ -30,6 +31,11 @@ class _Numbered(Dataset[Any]):
 
 def _as_it_is(item: Any) -> Any:
     return item
+
+
+def _deaf(worker: int) -> None:  # noqa: ARG001 (the loader numbers its workers)
+    """Ctrl-C reaches every process of a terminal; the training process saves first, and then ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Feed:
@@ -80,13 +86,22 @@ class Feed:
         else:
             if self._ahead is None or place != self._next:
                 self._ahead = self._start(place, shift)
-            found = [next(self._ahead) for _ in numbers]
+            found = [self._prepared() for _ in numbers]
             self._next = place + 1
         for item in found:
             if isinstance(item, Error):
                 raise item
         self.waited += time.perf_counter() - started
         return [item.to(self.device) for item in found if isinstance(item, Batch)]
+
+    def _prepared(self) -> Batch | Error:
+        assert self._ahead is not None
+        try:
+            return next(self._ahead)
+        except RuntimeError as error:  # how the loader says that a worker was killed
+            self.close()
+            why = "A process that prepares batches ended unexpectedly, perhaps for want of memory"
+            raise CalculationError(f"{why} ({str(error).splitlines()[0]}). Go on with fewer workers.") from error
 
     def _start(self, place: int, shift: int) -> Iterator[Batch | Error]:
         self.close()
@@ -97,6 +112,7 @@ class Feed:
             sampler=numbers,
             num_workers=self.workers,
             collate_fn=_as_it_is,
+            worker_init_fn=_deaf,
             multiprocessing_context="spawn",
             pin_memory=self.device.type == "cuda",
         )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from finesight.data.batch import Batch, Source
-from finesight.errors import CalculationError
+from finesight.errors import CalculationError, Error
 from finesight.progress import Cancel, Progress
 from finesight.train.answers import Answer
 from finesight.train.cost import Stopwatch
@@ -89,7 +89,13 @@ class Session:
         torch.manual_seed(
             ((self.recipe.seed * 1_000_003 + self.step + self.shift) * 1009 + self.processes.rank) % 2**63
         )
-        self._parts = self.feed.parts(self.step, shift=self.shift)
+        try:
+            self._parts = self.feed.parts(self.step, shift=self.shift)
+        except Error:
+            if self.cancel is not None and self.cancel.asked:  # what prepares batches was stopped as well
+                self.save()
+                self.cancel.check()
+            raise
         return self._parts
 
     @property
