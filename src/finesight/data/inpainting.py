@@ -20,7 +20,7 @@ from finesight.data.pack import read_pack
 from finesight.errors import InputError, SettingError
 from finesight.media.names import expand_inputs
 
-__all__ = ["Cut", "HoleSource", "PictureFiles", "pictures_of"]
+__all__ = ["Cut", "HoleSource", "PictureFiles", "Pictures", "pictures_of"]
 
 Pixels = NDArray[np.uint8]
 _VALIDATION = 2**31  # steps no run reaches: the chance of held-out samples

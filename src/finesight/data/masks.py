@@ -24,6 +24,7 @@ __all__ = [
     "BUCKETS",
     "Box",
     "BrushStrokes",
+    "BucketMasks",
     "Irregular",
     "Mask",
     "MaskGenerator",
@@ -277,3 +278,18 @@ def dilated(mask: Mask, size: int) -> Mask:
         raise SettingError(f"A hole is grown by an odd number of pixels from 1 on, got {size}.")
     grown = torch.nn.functional.max_pool2d(torch.from_numpy(mask)[None].float(), size, 1, size // 2)[0]
     return grown.numpy().astype(np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketMasks:
+    """Free-form masks of all area buckets, each as likely as the others.
+
+    Args:
+        buckets: shares of the picture.
+    """
+
+    buckets: tuple[tuple[float, float], ...] = BUCKETS
+
+    def draw(self, height: int, width: int, generator: torch.Generator) -> Mask:
+        """A mask of one of them."""
+        return in_bucket(self.buckets[_whole(0, len(self.buckets), generator)], height, width, generator)
