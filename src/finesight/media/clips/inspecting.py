@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -36,26 +37,20 @@ def inspect_video(path: Path) -> ClipInfo:
         stream = main_stream(container, path)
         raw = bool(set(container.format.name.split(",")) & RAW)
         streams = tuple(_stream_info(one, main=one is stream) for one in container.streams)
-        chapters = _chapters(container)
-        metadata = tuple(container.metadata.items())
-        container_name = container.format.name
-        duration = _duration(container, stream)
+        duration = None if raw else _duration(container, stream)
         frame, times = _peek(container, stream, path)
-        return _info(path, stream, frame, times, raw, duration, container_name, streams, chapters, metadata)
+        return replace(
+            _of_stream(path, stream, frame, times, raw),
+            duration=duration,
+            container=container.format.name,
+            streams=streams,
+            chapters=_chapters(container),
+            metadata=tuple(container.metadata.items()),
+        )
 
 
-def _info(
-    path: Path,
-    stream: av.VideoStream,
-    frame: av.VideoFrame,
-    times: list[int],
-    raw: bool,
-    duration: Fraction | None,
-    container: str,
-    streams: tuple[StreamInfo, ...],
-    chapters: tuple[Chapter, ...],
-    metadata: tuple[tuple[str, str], ...],
-) -> ClipInfo:
+def _of_stream(path: Path, stream: av.VideoStream, frame: av.VideoFrame, times: list[int], raw: bool) -> ClipInfo:
+    """What the stream and its first frame say."""
     colour = colour_of(frame, stream, shown(path))
     rotation, mirrored = turn_of(frame)
     sides = frame.width, frame.height
@@ -71,7 +66,7 @@ def _info(
         width=width,
         height=height,
         frames=stream.frames or None,
-        duration=None if raw else duration,
+        duration=None,
         rate=None if raw else _rate(stream),
         variable=not raw and _uneven(times),
         depth=8 if depth < 8 else depth,
@@ -89,10 +84,6 @@ def _info(
         pixel_format=frame.format.name,
         time_base=base,
         begin=begin,
-        container=container,
-        streams=streams,
-        chapters=chapters,
-        metadata=metadata,
         notes=tuple(_notes(frame, colour, raw)),
     )
 
