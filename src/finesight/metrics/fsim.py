@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -48,15 +49,15 @@ def fsim(restored: Tensor, truth: Tensor, *, border: int = 0, colour: bool = Tru
     both = shrunk(both if colour else luma_levels(both, "gray") / 255)
     luma = luma_levels(both, "gray")
     count = len(restored)
-    congruency = _phase_congruency(luma[:, 0])
+    congruency = _phase_congruency(luma[:count, 0], luma[count:, 0])
     gradient = _scharr(luma)[:, 0]
-    similarity = _similarity(congruency[:count], congruency[count:], 0.85)
+    similarity = _similarity(congruency[0], congruency[1], 0.85)
     similarity = similarity * _similarity(gradient[:count], gradient[count:], 160)
     if colour:
         planes = chroma(both * 255)
         alike = _similarity(planes[:count], planes[count:], 200)
         similarity = similarity * (alike[:, 0] * alike[:, 1]).abs() ** 0.03
-    weight = torch.maximum(congruency[:count], congruency[count:])
+    weight = torch.maximum(congruency[0], congruency[1])
     return double(similarity * weight).sum(dim=(1, 2)) / double(weight).sum(dim=(1, 2))
 
 
@@ -84,12 +85,13 @@ def _axis(length: int) -> Tensor:
 
 @dataclass(frozen=True)
 class _Bank:
-    """Log-Gabor filters of one picture size, on the half spectrum of real pictures.
+    """Log-Gabor filters of one picture size.
 
     Args:
-        even, odd: (orientation, scale, H, 2 (W//2 + 1)) halves of each filter under k -> -k; every value stands twice,
-            once for the real and once for the imaginary part of a spectrum. The even half gives the real response, the
-            odd half the imaginary one, both as real pictures: half the work of one complex transform.
+        even, odd: (orientation, scale, H, 2 W) halves of each filter under k -> -k; every value stands twice, once for
+            the real and once for the imaginary part of a spectrum. The even half gives the real response of a picture,
+            the odd half its imaginary one; so two pictures, one as the real and one as the imaginary part of what is
+            transformed, share every transform and every later step.
         spread: (orientation,) what the noise estimate sums over pairs of filters.
         power: (orientation,) sum of squares of the finest filter.
     """
@@ -100,7 +102,7 @@ class _Bank:
     power: Tensor
 
 
-@lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=2)
 def _filters(height: int, width: int, dtype: torch.dtype, device: str) -> _Bank:
     """The published code transforms each filter back and sums products of the real parts over the picture; the real
     part belongs to the even half of the filter, so Parseval gives the same sums from the filters themselves."""
@@ -111,9 +113,8 @@ def _filters(height: int, width: int, dtype: torch.dtype, device: str) -> _Bank:
     squares = gram.diagonal(dim1=1, dim2=2).sum(1)
     spread = 2 * squares + 4 * gram.triu(1).sum(dim=(1, 2))
     power = bank[:, 0].square().sum(dim=(1, 2))
-    half = width // 2 + 1
     return _Bank(
-        *(part[..., :half].repeat_interleave(2, dim=-1).to(device, dtype) for part in (even, odd)),
+        *(part.repeat_interleave(2, dim=-1).to(device, dtype) for part in (even, odd)),
         *(part.to(device, dtype) for part in (spread, power)),
     )
 
@@ -137,31 +138,37 @@ def _log_gabor(height: int, width: int) -> Tensor:
     return torch.stack(radial) * angular[:, None]
 
 
-def _phase_congruency(luma: Tensor) -> Tensor:
-    """(N, H, W) levels -> phase congruency (N, H, W); one picture and orientation at a time stays in the cache."""
-    bank = _filters(luma.shape[-2], luma.shape[-1], luma.dtype, str(luma.device))
-    return torch.stack([_congruency_of_one(image, bank) for image in luma])
+def _phase_congruency(first: Tensor, second: Tensor) -> Tensor:
+    """Two batches (N, H, W) of levels -> phase congruency (2, N, H, W), filter by filter: that stays in the cache."""
+    bank = _filters(first.shape[-2], first.shape[-1], first.dtype, str(first.device))
+    pairs = [_congruency_of_pair(one, other, bank) for one, other in zip(first, second, strict=True)]
+    return torch.stack(pairs, dim=1)
 
 
-def _congruency_of_one(image: Tensor, bank: _Bank) -> Tensor:
-    size = (image.shape[-2], image.shape[-1])
-    spectrum = torch.fft.rfft2(image)
+def _congruency_of_pair(first: Tensor, second: Tensor, bank: _Bank) -> Tensor:
+    """(2, H, W). Between the transforms every array holds both pictures, pixel by pixel in turns: (..., H, 2 W)."""
+    spectrum = torch.fft.fft2(torch.complex(first, second))
     straight = torch.view_as_real(spectrum).flatten(-2)
     turned = torch.view_as_real(spectrum * -1j).flatten(-2)
-    energy_sum = torch.full_like(image, EPSILON)
-    amplitude_sum = torch.full_like(image, EPSILON)
+    energy_sum = torch.full_like(straight, EPSILON)
+    amplitude_sum = torch.full_like(straight, EPSILON)
     for orientation in range(ORIENTATIONS):
-        real = _back(straight * bank.even[orientation], size)  # scale h w
-        imaginary = _back(turned * bank.odd[orientation], size)
-        amplitude = _length(real, imaginary)
-        energy = _energy(real, imaginary)
-        median = _median(amplitude[0]).square()
-        power = median / math.log(2) / bank.power[orientation]
+        responses, amplitudes = [], []
+        for scale in range(SCALES):  # one at a time stays in the cache
+            real, imaginary = (
+                _back(straight * bank.even[orientation, scale]),
+                _back(turned * bank.odd[orientation, scale]),
+            )
+            responses.append((real, imaginary))
+            amplitudes.append((real * real).addcmul_(imaginary, imaginary).sqrt_())
+        finest = amplitudes[0].unflatten(-1, (-1, 2)).unbind(-1)
+        power = torch.stack([_median(one) for one in finest]).square() / math.log(2) / bank.power[orientation]
         tau = (power * bank.spread[orientation] / 2).sqrt()
         threshold = tau * (math.sqrt(math.pi / 2) + NOISE_DEVIATIONS * math.sqrt(2 - math.pi / 2)) / 1.7
-        energy_sum = energy_sum + (energy - threshold).clamp(min=0)
-        amplitude_sum = amplitude_sum + amplitude.sum(0)
-    return energy_sum / amplitude_sum
+        energy_sum.add_(_energy(responses).sub_(threshold.repeat(first.shape[-1])).clamp(min=0))
+        for amplitude in amplitudes:
+            amplitude_sum.add_(amplitude)
+    return (energy_sum / amplitude_sum).unflatten(-1, (-1, 2)).movedim(-1, 0)
 
 
 def _median(values: Tensor) -> Tensor:
@@ -173,20 +180,18 @@ def _median(values: Tensor) -> Tensor:
     return chosen
 
 
-def _back(product: Tensor, size: tuple[int, int]) -> Tensor:
-    """Real pictures from half spectra whose real and imaginary parts alternate."""
-    real: Tensor = torch.fft.irfft2(torch.view_as_complex(product.unflatten(-1, (-1, 2))), s=size)
-    return real
+def _back(product: Tensor) -> Tensor:
+    """Pictures from spectra; in both, real and imaginary parts stand in turns."""
+    found = torch.fft.ifft2(torch.view_as_complex(product.unflatten(-1, (-1, 2))))
+    return torch.view_as_real(found).flatten(-2)
 
 
-def _length(real: Tensor, imaginary: Tensor) -> Tensor:
-    return torch.addcmul(real * real, imaginary, imaginary).sqrt()
-
-
-def _energy(real: Tensor, imaginary: Tensor) -> Tensor:
+def _energy(responses: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """Sum over scales of (e me + o mo - |e mo - o me|), (me, mo) the direction of the responses' sum."""
-    even, odd = real.sum(0), imaginary.sum(0)
-    length = (even.square() + odd.square()).sqrt() + EPSILON
+    even, odd = (functools.reduce(torch.add, parts) for parts in zip(*responses, strict=True))
+    length = (even * even).addcmul_(odd, odd).sqrt_() + EPSILON
     even_share, odd_share = even / length, odd / length
-    along = even * even_share + odd * odd_share  # the sum over scales of the first two terms
-    return along - torch.addcmul(real * odd_share, imaginary, even_share, value=-1).abs().sum(0)
+    energy: Tensor = (even * even_share).addcmul_(odd, odd_share)  # the sum over scales of the first two terms
+    for real, imaginary in responses:
+        energy.sub_((real * odd_share).addcmul_(imaginary, even_share, value=-1).abs())
+    return energy
