@@ -24,6 +24,7 @@ from finesight.errors import CalculationError, CancelledError, InputError, Outpu
 from finesight.progress import Cancel
 from finesight.train.begin import fine_tuning
 from finesight.train.learner import Learner
+from finesight.train.loops import loop_for
 from finesight.train.recipe import with_settings
 from finesight.train.regression import train
 from finesight.train.schedules import Falling, learning_rate
@@ -79,17 +80,24 @@ def test_dropout_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_two_processes_equal_one_with_two_parts(tmp_path: Path) -> None:
-    settings = content(steps=4, optimizer={"kind": "sgd", "learning_rate": 0.1, "warmup": 0})
+    """Adversarially, which holds the regression: both networks, and losses that are logged."""
+    steady = {"kind": "sgd", "learning_rate": 0.1, "warmup": 0}
+    judge = {"architecture": "ttsr-discriminator", "arguments": {"size": 32, "width": 4, "hidden": 8}}
+    settings = content(steps=4, optimizer=steady, discriminator=judge | {"optimizer": steady, "weight": 0.1})
+    settings["data"]["patch"] = 16
     single = with_settings(settings | {"accumulate": 2})
-    train(single, tmp_path / "one")
+    loop_for(single)(single, tmp_path / "one")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
         [*launch, *command(tmp_path / "two", settings)], cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
-    assert same(weights_of(tmp_path / "one"), weights_of(tmp_path / "two"), tolerance=1e-6)
-    losses = [[float(row["loss"]) for row in rows(tmp_path / name)] for name in ("one", "two")]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    for part in ("learner", "critic", "average"):
+        assert same(network_of(tmp_path / "one", part), network_of(tmp_path / "two", part), tolerance=1e-6)
+    for name in ("loss", "loss.discriminator.real", "psnr"):
+        found = [[float(row[name]) for row in rows(tmp_path / run) if row[name]] for run in ("one", "two")]
+        assert found[0]
+        assert found[1] == pytest.approx(found[0], rel=1e-5)
     assert not same(weights_of(tmp_path / "one"), fresh_weights(single), tolerance=1e-4)
 
 

@@ -170,6 +170,8 @@ class Session:
         if self.records is not None:
             self.records.rewind(self.step)
         self._sums, self._counted = {}, 0
+        if not self.processes.first:
+            return
         self.note(
             f"The gradient was not finite for {_BAD_STEPS} steps up to step {reached}: going on from step {self.step} "
             f"with other batches"
