@@ -12,7 +12,7 @@ from finesight.errors import InputError
 from finesight.media.files import shown
 
 from .colour import Colour, named_colour
-from .opening import RAW, is_cover, main_stream, open_video
+from .opening import RAW, decoder_for, is_cover, main_stream, open_video
 from .planes import depth_of, has_alpha, is_rgb
 from .turning import turn_of
 from .types import Chapter, ClipInfo, StreamInfo
@@ -155,6 +155,7 @@ def _peek(container: InputContainer, stream: av.VideoStream, path: Path) -> tupl
     """The first frame and the times of the first packets."""
     import av
 
+    decode = decoder_for(stream)
     first: av.VideoFrame | None = None
     times: list[int] = []
     packets = 0
@@ -165,7 +166,7 @@ def _peek(container: InputContainer, stream: av.VideoStream, path: Path) -> tupl
                 times.append(packet.pts)
             if first is None:
                 try:
-                    first = next(iter(packet.decode()), None)
+                    first = next(iter(decode(packet)), None)
                 except av.error.InvalidDataError:
                     if packets >= _LOOKED_AT:
                         raise

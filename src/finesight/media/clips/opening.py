@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import av
     from av.container import InputContainer
 
-__all__ = ["address", "main_stream", "open_video", "reason"]
+__all__ = ["address", "decoder_for", "is_cover", "main_stream", "open_video", "reason"]
 
 RAW = {
     "h264",
@@ -101,6 +102,23 @@ def main_stream(container: InputContainer, path: Path) -> av.VideoStream:
     if not chosen.codec_context.width or not chosen.codec_context.height:
         raise InputError(f"{name}: its video stream says no size and holds no frame that does; it is damaged or empty.")
     return chosen
+
+
+def decoder_for(stream: av.VideoStream) -> Callable[[av.Packet[Any]], list[Any]]:
+    """What turns packets into frames: the stream's own decoder, or libvpx for VP9 with alpha, which that one skips.
+
+    The packet that ends the stream must be handed over too, or delayed frames are lost.
+    """
+    import av
+
+    context = stream.codec_context
+    if context.name != "vp9" or stream.metadata.get("alpha_mode") != "1":
+        return lambda packet: list(packet.decode())
+    try:
+        able: Any = av.CodecContext.create("libvpx-vp9", "r")
+    except (ValueError, av.error.FFmpegError):  # built without libvpx: the picture without its alpha
+        return lambda packet: list(packet.decode())
+    return lambda packet: list(able.decode(packet if packet.size else None))
 
 
 def is_cover(stream: Any) -> bool:

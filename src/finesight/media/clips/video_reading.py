@@ -10,7 +10,7 @@ from finesight.errors import InputError
 from finesight.media.files import shown
 
 from .inspecting import colour_of
-from .opening import main_stream, open_video, reason
+from .opening import decoder_for, main_stream, open_video, reason
 from .planes import to_rgb
 from .turning import turned
 from .types import ClipInfo, Frame
@@ -154,12 +154,13 @@ def _raw_frames(
     name = shown(info.path)
     reached = Fraction(0)
     given = 0
+    decode = decoder_for(stream)
     for packet in _packets(container, info, damaged, notes):
         reached = max(reached, _end_of(packet))
         if packet.stream is not stream:
             continue
         try:
-            frames = packet.decode()
+            frames = decode(packet)
         except av.error.FFmpegError as error:
             base = packet.time_base
             place = f" at {float(packet.pts * base):.3f} s" if packet.pts is not None and base else ""
