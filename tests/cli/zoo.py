@@ -21,6 +21,10 @@ ZOO: dict[str, tuple[str, dict[str, Any]]] = {
         {"in_size": 8, "out_size": 32, "width": 8, "blocks": 1, "growth": 4, "style_channels": 8, "mapping_layers": 1}
         | {"most_channels": 16},
     ),
+    "cain": ("cain", {"groups": 1, "blocks": 1, "depth": 2, "padding": 2}),
+    "flavr": ("flavr", {"widths": (4, 4, 4, 4), "blocks": (1, 1, 1, 1)}),
+    "basicvsr-plusplus-reds4": ("basicvsr-pp", {"width": 16, "blocks": 1}),
+    "basicvsr-plusplus-ntire-decompress-1": ("basicvsr-pp", {"width": 16, "blocks": 1, "scale": 1}),
 }
 """Name in the catalog -> architecture and arguments."""
 

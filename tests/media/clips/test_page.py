@@ -30,5 +30,6 @@ def test_every_option_that_the_page_names_exists() -> None:
 
     text = PAGE.read_text(encoding="utf-8")
     named = set(re.findall(r"`--([a-z-]+)", text))
-    known = {name.lower() for name in clip_options.__all__} | {"pixel-format"}
+    known = {re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower() for name in clip_options.__all__}
+    known |= {"model", "factor", "fps"}
     assert {name for name in named if name not in known} == set()

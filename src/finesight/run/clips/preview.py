@@ -30,7 +30,7 @@ def write_preview(
     """Write ``count`` places, spread evenly over the clip, as rows of one PNG: before on the left, after on the right.
 
     Args:
-        frames: of the clip.
+        frames: of the clip; may be iterated twice.
         runner: computes pieces; each place is computed with ``context`` frames around it.
         frames_in_all: where known, so that places can be spread; otherwise they are the first frames.
         between: the runner doubles the frames: a row is a frame, the one made behind it, and the next.
@@ -41,14 +41,14 @@ def write_preview(
     Raises:
         InputError: no frames.
     """
-    wanted = _places(count, frames_in_all)
-    kept: dict[int, AnyFrame] = {}
-    near = {index + step for index in wanted for step in range(-context, context + 2)}
-    for index, frame in enumerate(frames):
-        if index in near:
-            kept[index] = frame
-        if index > max(near):
-            break
+    wanted, kept, seen = _kept(frames, _places(count, frames_in_all), context)
+    if (
+        frames_in_all is not None
+        and seen < frames_in_all
+        and len([i for i in wanted if i + between < seen]) < len(wanted)
+    ):
+        # The header promised more frames than there are.
+        wanted, kept, seen = _kept(frames, _places(count, seen), context)
     places = [index for index in wanted if index in kept and (not between or index + 1 in kept)]
     if not places:
         raise InputError("The clip has too few frames for a preview.")
@@ -63,6 +63,20 @@ def write_preview(
             rows.append([pixels_of(kept[place]), results[at]])
     write(target, from_array(side_by_side(rows)))
     return places
+
+
+def _kept(frames: Iterable[AnyFrame], wanted: list[int], context: int) -> tuple[list[int], dict[int, AnyFrame], int]:
+    """The places, the frames around them, and how many frames were seen."""
+    kept: dict[int, AnyFrame] = {}
+    near = {index + step for index in wanted for step in range(-context, context + 2)}
+    seen = 0
+    for index, frame in enumerate(frames):
+        seen = index + 1
+        if index in near:
+            kept[index] = frame
+        if index > max(near):
+            break
+    return wanted, kept, seen
 
 
 def _places(count: int, frames: int | None) -> list[int]:
