@@ -249,7 +249,7 @@ def main() -> None:
         found["memory"] = memory(LENGTHS)
         for row in found["memory"]:
             print(f"memory of {row['frames']} frames: plain {row['plain MB']:.0f} MB, ours {row['ours MB']:.0f} MB")
-        found["command"] = command(*((180, 320, 12) if given.quick else (720, 1280, 12)))
+        found["command"] = command(*((180, 320, 12) if given.quick else (720, 1280, 6)))
         print("command:", ", ".join(f"{name} {value:.3g}" for name, value in found["command"].items()))
     if given.json:
         given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
