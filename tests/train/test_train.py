@@ -139,6 +139,7 @@ def test_full_disk_leaves_the_former_weights(tmp_path: Path, monkeypatch: pytest
         ("optimizer.schedule.kind=cosin", "Did you mean cosine"),
         ("loss=l3", r"loss\.0\.kind.*Did you mean l1"),
         ('loss=[{"kind": "l1", "wieght": 2}]', "Did you mean weight"),
+        ('loss=[{"kind": "l1", "from_step": 3}]', "from step 0"),
         ("precision=float8", "Did you mean float32, float16 or bfloat16"),
         ("accumulate=3", "3 equal parts"),
         ("validation.metric=pnsr", "Did you mean psnr"),

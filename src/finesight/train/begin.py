@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from finesight.data.batch import Source
 from finesight.errors import Error, InputError, SettingError
 from finesight.models.table import NETWORKS
 from finesight.nn.traits import Traits
@@ -21,6 +22,7 @@ from finesight.train.processes import Processes, together
 from finesight.train.recipe import NetworkSettings, Recipe
 from finesight.train.records import Records
 from finesight.train.session import Note, Session
+from finesight.train.settings.optimizer import OptimizerSettings
 from finesight.train.start import formatted, fresh, start_from
 from finesight.train.state import Average, read_state, write_text
 from finesight.train.validation import find_metric
@@ -132,10 +134,33 @@ def _assembled(
     if not isinstance(traits, Traits):
         raise SettingError(f"{type(network).__name__} does not say what it takes and gives; it cannot be trained")
     source = recipe.data.source(traits, seed=recipe.seed)
+    critic = None
+    if recipe.discriminator is not None:
+        judge = _network(recipe, recipe.discriminator, where, recipe.seed + 1)
+        critic = _learner(recipe, judge, recipe.discriminator.optimizer, processes)
+    return Session(
+        recipe=recipe,
+        folder=folder,
+        device=where,
+        processes=processes,
+        source=source,
+        feed=_feed(recipe, source, where, processes),
+        terms=[loss.term(where) for loss in recipe.loss],
+        learner=_learner(recipe, network, recipe.optimizer, processes, compiled=recipe.compile),
+        critic=critic,
+        average=Average(network, recipe.average, warm_up=recipe.average_warmup),
+        last=recipe.steps,
+        progress=progress,
+        note=note,
+        cancel=cancel,
+    )
+
+
+def _feed(recipe: Recipe, source: Source, where: torch.device, processes: Processes) -> Feed:
     mine, parts = processes.parts(recipe.accumulate)
     if recipe.data.batch % parts:
         raise SettingError(f"data.batch {recipe.data.batch} cannot be shared by {parts} parts; set a multiple of it")
-    feed = Feed(
+    return Feed(
         source,
         size=recipe.data.batch // parts,
         mine=mine,
@@ -144,41 +169,19 @@ def _assembled(
         workers=recipe.workers,
         device=where,
     )
-    critic = None
-    if recipe.discriminator is not None:
-        judge = _network(recipe, recipe.discriminator, where, recipe.seed + 1)
-        critic = Learner(
-            judge,
-            recipe.discriminator.optimizer,
-            steps=recipe.steps,
-            precision=recipe.precision,
-            float32_steps=recipe.float32_steps,
-            processes=processes,
-        )
-    learner = Learner(
+
+
+def _learner(
+    recipe: Recipe, network: nn.Module, optimizer: OptimizerSettings, processes: Processes, *, compiled: bool = False
+) -> Learner:
+    return Learner(
         network,
-        recipe.optimizer,
+        optimizer,
         steps=recipe.steps,
         precision=recipe.precision,
         float32_steps=recipe.float32_steps,
-        compiled=recipe.compile,
+        compiled=compiled,
         processes=processes,
-    )
-    return Session(
-        recipe=recipe,
-        folder=folder,
-        device=where,
-        processes=processes,
-        source=source,
-        feed=feed,
-        terms=[loss.term(where) for loss in recipe.loss],
-        learner=learner,
-        critic=critic,
-        average=Average(network, recipe.average, warm_up=recipe.average_warmup),
-        last=recipe.steps,
-        progress=progress,
-        note=note,
-        cancel=cancel,
     )
 
 

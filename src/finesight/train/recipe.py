@@ -106,6 +106,12 @@ class Recipe(Strict):
         return tuple({"kind": one} if isinstance(one, str) else one for one in values)
 
     @model_validator(mode="after")
+    def _from_the_start(self) -> Recipe:
+        if all(one.from_step for one in self.loss):
+            raise ValueError("one of the losses must count from step 0 on")
+        return self
+
+    @model_validator(mode="after")
     def _parts(self) -> Recipe:
         if self.data.batch % self.accumulate:
             raise ValueError(f"data.batch {self.data.batch} cannot be computed in {self.accumulate} equal parts")
