@@ -22,6 +22,7 @@ __all__ = [
     "Exact",
     "Gaps",
     "Memory",
+    "Metadata",
     "ModelName",
     "Output",
     "Overlap",
@@ -65,6 +66,10 @@ PixelFormat: TypeAlias = Annotated[
 Streams: TypeAlias = Annotated[
     Literal["all", "possible", "none"],
     typer.Option(help="Sound, subtitles, attachments: which are copied.", rich_help_panel=_WHERE),
+]
+Metadata: TypeAlias = Annotated[
+    Literal["keep", "minimal", "strip"],
+    typer.Option(help="minimal: only what made the clip; strip: nothing.", rich_help_panel=_WHERE),
 ]
 Start: TypeAlias = Annotated[
     str | None, typer.Option(metavar="TIME", help="Begin there: 12.5 or 1:02:03.", rich_help_panel=_PART)

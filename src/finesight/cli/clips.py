@@ -42,6 +42,7 @@ class Writing:
     crf: float | None = None
     pixel_format: str | None = None
     streams: Literal["all", "possible", "none"] = "all"
+    metadata: Literal["keep", "minimal", "strip"] = "keep"
     overwrite: bool = False
 
 
@@ -320,6 +321,7 @@ def _writer(order: ClipOrder, reader: ClipReader, target: Path) -> ClipWriter:
         pixel_format=writing.pixel_format,
         alpha=info.alpha,
         copy_streams=copy,
+        metadata=writing.metadata,
         start=order.start,
         end=order.end,
     )

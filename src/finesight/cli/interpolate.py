@@ -37,6 +37,7 @@ def interpolate(
     crf: options.Crf = None,
     pixel_format: options.PixelFormat = None,
     streams: options.Streams = "all",
+    metadata: options.Metadata = "keep",
     segment: options.Segment = None,
     cut: options.Cut = None,
     overwrite: options.Overwrite = False,
@@ -84,7 +85,13 @@ def interpolate(
             gaps=gaps,
             damaged=damaged,
             writing=Writing(
-                output=output, codec=codec, crf=crf, pixel_format=pixel_format, streams=streams, overwrite=overwrite
+                output=output,
+                codec=codec,
+                crf=crf,
+                pixel_format=pixel_format,
+                streams=streams,
+                metadata=metadata,
+                overwrite=overwrite,
             ),
             suffix=f"_{times}x" if wanted is None else f"_{float(wanted):.5g}fps",
             scale=1,

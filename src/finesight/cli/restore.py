@@ -28,6 +28,7 @@ def restore(
     crf: options.Crf = None,
     pixel_format: options.PixelFormat = None,
     streams: options.Streams = "all",
+    metadata: options.Metadata = "keep",
     segment: options.Segment = None,
     overlap: options.Overlap = None,
     exact: options.Exact = False,
@@ -73,7 +74,13 @@ def restore(
             gaps=gaps,
             damaged=damaged,
             writing=Writing(
-                output=output, codec=codec, crf=crf, pixel_format=pixel_format, streams=streams, overwrite=overwrite
+                output=output,
+                codec=codec,
+                crf=crf,
+                pixel_format=pixel_format,
+                streams=streams,
+                metadata=metadata,
+                overwrite=overwrite,
             ),
             suffix="_restored",
             scale=1,

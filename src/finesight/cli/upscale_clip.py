@@ -33,6 +33,7 @@ def upscale_clip(
     crf: options.Crf = None,
     pixel_format: options.PixelFormat = None,
     streams: options.Streams = "all",
+    metadata: options.Metadata = "keep",
     segment: options.Segment = None,
     overlap: options.Overlap = None,
     exact: options.Exact = False,
@@ -84,7 +85,13 @@ def upscale_clip(
             gaps=gaps,
             damaged=damaged,
             writing=Writing(
-                output=output, codec=codec, crf=crf, pixel_format=pixel_format, streams=streams, overwrite=overwrite
+                output=output,
+                codec=codec,
+                crf=crf,
+                pixel_format=pixel_format,
+                streams=streams,
+                metadata=metadata,
+                overwrite=overwrite,
             ),
             suffix=f"_x{runner.scale:g}",
             scale=runner.scale,

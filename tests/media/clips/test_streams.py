@@ -65,6 +65,21 @@ def test_everything_of_a_matroska_file_is_kept(tmp_path: Path) -> None:
     assert after.begin == before.begin == Fraction(1, 2)
 
 
+@pytest.mark.parametrize("metadata", ["keep", "minimal", "strip"])
+def test_metadata_is_kept_or_stripped(tmp_path: Path, metadata: str) -> None:
+    make_rich(tmp_path / "in.mkv")
+    passed_on(tmp_path / "in.mkv", tmp_path / "out.mkv", provenance={"model": "x"}, metadata=metadata)
+    info = inspect_clip(tmp_path / "out.mkv")
+    kept = {key.lower() for key, _ in info.metadata}
+    assert ("title" in kept) == ("artist" in kept) == (metadata == "keep")
+    assert info.provenance == ({} if metadata == "strip" else {"model": "x"})
+    assert len(info.chapters) == (0 if metadata == "strip" else 2)
+    assert [one.title for one in info.streams[1:3]] == (["Track 0", "Track 1"] if metadata == "keep" else [None, None])
+    assert [one.language for one in info.streams[1:4]] == ["eng", "fra", "ita"]
+    assert attachments(tmp_path / "out.mkv") == [b"\x00\x01" * 50]
+    assert packet_hashes(tmp_path / "out.mkv") == packet_hashes(tmp_path / "in.mkv")
+
+
 @pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])
 def test_uneven_times_and_late_begin_are_exact(tmp_path: Path, ending: str) -> None:
     times = make_rich(tmp_path / "in.mp4", sounds=("aac", "aac"), subtitles="", attach=False)

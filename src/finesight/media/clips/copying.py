@@ -127,8 +127,8 @@ class Copier:
         """In which the source's sound counts time."""
         return [Fraction(stream.time_base) for stream in self._source.streams.audio if stream.time_base]
 
-    def add(self, stream: StreamInfo, output: OutputContainer) -> None:
-        """Give the output, which has not begun, a stream like this one of the source.
+    def add(self, stream: StreamInfo, output: OutputContainer, *, titled: bool = True) -> None:
+        """Give the output, which has not begun, a stream like this of the source; its title only if `titled`.
 
         Raises:
             OutputError: it cannot take it.
@@ -136,11 +136,11 @@ class Copier:
         import av
 
         try:
-            self._add(stream, self._source.streams[stream.index], output)
+            self._add(stream, self._source.streams[stream.index], output, titled)
         except (av.error.FFmpegError, ValueError) as error:
             raise OutputError(_not_taken(self.target, stream, self.info, error)) from error
 
-    def _add(self, stream: StreamInfo, source: Any, output: OutputContainer) -> None:
+    def _add(self, stream: StreamInfo, source: Any, output: OutputContainer, titled: bool) -> None:
         if stream.kind == "attachment":
             name = source.metadata.get("filename", f"attachment {stream.index}")
             added: Any = output.add_attachment(name, source.metadata.get("mimetype", ""), source.data)
@@ -157,8 +157,10 @@ class Copier:
             self.counts[added.index] = 0
             if source.time_base and not is_cover(source):
                 added.time_base = source.time_base
+        needed = {"language", "filename", "mimetype"}
         for key, value in source.metadata.items():
-            added.metadata[key] = value
+            if titled or key.lower() in needed:
+                added.metadata[key] = value
 
     def begin(self) -> None:
         """All streams are added: start reading."""

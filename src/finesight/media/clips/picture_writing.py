@@ -17,7 +17,7 @@ from finesight.media.files import shown
 from finesight.media.formats import find_format, format_of_suffix
 from finesight.media.inspection import inspect
 from finesight.media.picture import Picture
-from finesight.media.writing import write
+from finesight.media.writing import Keep, write
 
 from .kinds import is_pattern
 from .numbered import TIMES
@@ -30,12 +30,15 @@ _LOCK = "lock"
 
 
 @contextlib.contextmanager
-def picture_folder(target: Path, *, provenance: Mapping[str, str] | None) -> Iterator[PictureFolder]:
+def picture_folder(
+    target: Path, *, provenance: Mapping[str, str] | None, metadata: Keep = "keep"
+) -> Iterator[PictureFolder]:
     """Collect frames in a hidden folder beside `target`; at a good end they get their place, otherwise they go.
 
     Args:
         target: a folder that is missing or empty, or a pattern such as ``out/frame_%06d.png`` that nothing matches.
-        provenance: goes into every picture.
+        provenance: goes into every picture, unless `metadata` is "strip".
+        metadata: as for pictures.
 
     Raises:
         OutputError: pictures are there already, the folder cannot be written, the disk is full.
@@ -59,7 +62,7 @@ def picture_folder(target: Path, *, provenance: Mapping[str, str] | None) -> Ite
         raise OutputError(explain(error, target)) from error
     try:
         lock(handle)
-        folder = PictureFolder(temporary, target, pattern, provenance)
+        folder = PictureFolder(temporary, target, pattern, provenance if metadata != "strip" else None)
         yield folder
         folder.check()
         _into_place(folder, place, whole=not is_pattern(target))

@@ -165,7 +165,7 @@ class Parts:
             self.notes = list(dict.fromkeys([*self.notes, *joined.notes]))
 
     def _as_pictures(self, count: int) -> None:
-        with picture_folder(self.writer.path, provenance=self.writer.provenance) as sink:
+        with picture_folder(self.writer.path, provenance=self.writer.provenance, metadata=self.writer.metadata) as sink:
             for number in range(count):
                 part = self.file(number)
                 footer = _footer(part)
@@ -190,6 +190,7 @@ class Parts:
             "rate": writer.rate,
             "copying": writer.copying if copy else "none",
             "provenance": writer.provenance if copy else None,
+            "metadata": writer.metadata,
             "start": writer.start,
             "end": writer.end,
         }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from finesight.errors import OutputError
 from finesight.media.atomic import explain
 from finesight.media.files import shown
+from finesight.media.writing import Keep
 
 from .checking import Plan, check_written
 from .colour import Colour, default_matrix, number_of
@@ -78,6 +79,7 @@ class VideoFile:
         rate: frames per second for the encoder's own reckoning, or None.
         copying: what happens to the source's other streams.
         provenance: goes into the metadata.
+        metadata: how much of it is written; see `ClipWriter`.
         start, end: the part of the source, as for `read_clip`; times are moved to begin with it.
 
     Raises:
@@ -96,11 +98,13 @@ class VideoFile:
         rate: Fraction | None,
         copying: Copying,
         provenance: Mapping[str, str] | None,
+        metadata: Keep,
         start: Fraction | None,
         end: Fraction | None,
     ) -> None:
         import av
 
+        self._keep: Keep = metadata
         self.temporary, self.target, self.encoding = temporary, target, encoding
         self.colour = colour_for(like, encoding.pixel_format, height)
         self.base = time_base_for(like, rate, encoding.codec)
@@ -156,7 +160,8 @@ class VideoFile:
                 like, self.encoding.container, self._output.supported_codecs, copying, str(self.target)
             )
             self.notes += notes
-            self._add_metadata(copied_metadata(like))
+            if self._keep == "keep":
+                self._add_metadata(copied_metadata(like))
         main = next((one for one in like.streams if one.main), None) if like is not None else None
         order: list[StreamInfo | None] = [*chosen, main] if main is not None else [None]
         form = self.encoding.container
@@ -165,10 +170,10 @@ class VideoFile:
             if stream is None or stream.main:
                 self._stream = self._add_video(like, rate)
             elif self._copier is not None:
-                self._copier.add(stream, self._output)
-        if provenance:
+                self._copier.add(stream, self._output, titled=self._keep == "keep")
+        if provenance and self._keep != "strip":
             self._add_provenance(dict(provenance))
-        if self._copier is not None and copying != "none":
+        if self._copier is not None and copying != "none" and self._keep != "strip":
             self._add_chapters(self._copier)
         self._output.start_encoding()
         if self._copier is not None:
@@ -218,7 +223,7 @@ class VideoFile:
             context.bit_rate = 0
         main = next((one for one in like.streams if one.main), None) if like is not None else None
         for key, value in (("language", main and main.language), ("title", main and main.title)):
-            if value:
+            if value and (key == "language" or self._keep == "keep"):
                 stream.metadata[key] = value
         return stream
 

@@ -13,6 +13,7 @@ from typing import Literal
 from finesight.errors import OutputError, SettingError
 from finesight.media.atomic import atomically
 from finesight.media.files import shown
+from finesight.media.writing import Keep
 
 from .copying import Copying
 from .encodings import Encoding, choose_encoding
@@ -49,6 +50,8 @@ class ClipWriter:
         copy_streams: True copies all other streams of `like` and refuses a container that cannot hold one; "possible"
             leaves out what does not fit and says so in `notes`; False copies none.
         provenance: how the clip was made, into the container's metadata under ``finesight``, as JSON.
+        metadata: "keep" copies titles, places, dates and all else of the container and its streams; "minimal" leaves
+            them out, but for languages and chapters, and writes `provenance`; "strip" leaves that and chapters out too.
         start: where the frames begin in `like`, in seconds after its begin as for `read_clip`. Frames keep the source's
             times; all that is written moves so that the part begins at 0.
         end: where they end; copied streams are cut there.
@@ -81,6 +84,7 @@ class ClipWriter:
         alpha: bool = False,
         copy_streams: bool | Literal["possible"] = True,
         provenance: Mapping[str, str] | None = None,
+        metadata: Keep = "keep",
         start: Fraction | None = None,
         end: Fraction | None = None,
         ahead: int = 4,
@@ -89,6 +93,7 @@ class ClipWriter:
         self.like, self.size, self.rate, self.depth, self.alpha = like, (width, height), rate, depth, alpha
         self.provenance, self.start, self.end, self.ahead = provenance, start, end, ahead
         self.copying: Copying = "possible" if copy_streams == "possible" else "all" if copy_streams else "none"
+        self.metadata: Keep = metadata
         self.frames = 0
         self._notes: list[str] = []
         self._stack = ExitStack()
@@ -135,7 +140,9 @@ class ClipWriter:
     def __enter__(self) -> ClipWriter:
         with ExitStack() as stack:
             if self.encoding is None:
-                self._sink = stack.enter_context(picture_folder(self.path, provenance=self.provenance))
+                self._sink = stack.enter_context(
+                    picture_folder(self.path, provenance=self.provenance, metadata=self.metadata)
+                )
             else:
                 self.refuse_own_source()
                 temporary = stack.enter_context(atomically(self.path))
@@ -149,6 +156,7 @@ class ClipWriter:
                     rate=self.rate,
                     copying=self.copying,
                     provenance=self.provenance,
+                    metadata=self.metadata,
                     start=self.start,
                     end=self.end,
                 )
