@@ -170,6 +170,7 @@ def small(recipe: Recipe, place: Path) -> Recipe:
     if "in_size" in arguments:
         sizes = {"in_size": 8, "out_size": 8 * arguments["out_size"] // arguments["in_size"]}
     content["network"] = tiny_network(content["network"], **sizes)
+    content["workers"] = 0
     content["data"] = tiny_data(place, content["data"], content)
     for loss in content["loss"]:
         loss["from_step"] = 0
