@@ -130,8 +130,8 @@ def desk(tmp_path: Path, picture: Callable[..., Path], published: Path, monkeypa
         picture(tmp_path / name, *((24, 16) if name.startswith("scans") else (48, 32)))
     picture(tmp_path / "logo.png", 20, 20, mode="RGBA")
     picture(tmp_path / "face.jpg", 16, 16)
-    for name in ("mask.png", "masks/a.png", "masks/b.png"):
-        hole = Image.new("L", (24, 16) if "/" in name else (48, 32))
+    for name in ("masks/photo.png", "masks/a.png", "masks/b.png"):
+        hole = Image.new("L", (48, 32) if "photo" in name else (24, 16))
         hole.paste(255, (4, 5, 12, 11))
         (tmp_path / name).parent.mkdir(exist_ok=True)
         hole.save(tmp_path / name)
