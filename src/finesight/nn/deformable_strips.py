@@ -22,7 +22,7 @@ CPU_CHUNK = 1024
 GPU_CHUNK = 65536
 
 # Samples of so many bytes are remembered for the gradient; more are looked up a second time.
-KEPT = 2**26
+KEPT = 2**27
 
 
 @dataclass(frozen=True, slots=True)
