@@ -168,7 +168,8 @@ def _congruency_of_pair(first: Tensor, second: Tensor, bank: _Bank) -> Tensor:
         energy_sum.add_(_energy(responses).sub_(threshold.repeat(first.shape[-1])).clamp(min=0))
         for amplitude in amplitudes:
             amplitude_sum.add_(amplitude)
-    return (energy_sum / amplitude_sum).unflatten(-1, (-1, 2)).movedim(-1, 0)
+    congruency: Tensor = (energy_sum / amplitude_sum).unflatten(-1, (-1, 2)).movedim(-1, 0)
+    return congruency
 
 
 def _median(values: Tensor) -> Tensor:
@@ -182,7 +183,7 @@ def _median(values: Tensor) -> Tensor:
 
 def _back(product: Tensor) -> Tensor:
     """Pictures from spectra; in both, real and imaginary parts stand in turns."""
-    found = torch.fft.ifft2(torch.view_as_complex(product.unflatten(-1, (-1, 2))))
+    found: Tensor = torch.fft.ifft2(torch.view_as_complex(product.unflatten(-1, (-1, 2))))
     return torch.view_as_real(found).flatten(-2)
 
 
