@@ -55,43 +55,50 @@ def _factor(quality: Tensor) -> Tensor:
 
 
 @functools.cache
-def _transform(factor: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The DCT of 8 means of ``factor`` neighbours each, ``(8, 8 * factor)``, and what brings it back."""
+def _transform(factor: int, dtype: torch.dtype, device: torch.device) -> tuple[tuple[Tensor, Tensor], ...]:
+    """The DCT of 8 means of ``factor`` neighbours each, and what brings it back.
+
+    Returns:
+        Two pairs, to multiply from the left and from the right. From the right two blocks of 8 go at once: products
+        with a matrix of 16x16 take a quarter of the time of those with one of 8x8.
+    """
     with torch.inference_mode(False):
         u, x = torch.arange(8, dtype=torch.float64)[:, None], torch.arange(8, dtype=torch.float64)[None, :]
         matrix = 0.5 * torch.cos((2 * x + 1) * u * math.pi / 16)
         matrix[0] /= math.sqrt(2)
-        forward = matrix.repeat_interleave(factor, 1) / factor
-        return forward.to(device, dtype), (forward.T * factor).to(device, dtype).contiguous()
+        forward = matrix.repeat_interleave(factor, 1) / factor  # 8, 8 * factor
+        pairs = []
+        for left in (forward, forward.T * factor):
+            right = torch.block_diag(left.T, left.T) if factor == 1 else left.T
+            pairs.append((left.to(device, dtype).contiguous(), right.to(device, dtype).contiguous()))
+        return tuple(pairs)
 
 
-def _rounded(values: Tensor, differentiable: bool) -> Tensor:
-    nearest = values.detach().round()
-    return nearest + (values - nearest) ** 3 if differentiable else nearest
+def _both_ways(values: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """``left @ block @ right`` of all blocks, without moving one: few large products, not many small ones."""
+    columns = left @ values.reshape(-1, left.shape[1], values.shape[-1])
+    return columns.reshape(-1, len(right)) @ right
 
 
 def _plane(plane: Tensor, table: Tensor, factor: int, differentiable: bool) -> Tensor:
     """One plane ``(N, H, W)``, 0 in the middle, through DCT, quantisation and back.
 
     Args:
-        plane: its sides are multiples of ``8 * factor``.
+        plane: its sides are multiples of 16.
         table: ``(N or 1, 8, 8)``.
         factor: the plane is halved (2) by means of blocks and brought back by repetition, within the transforms.
         differentiable: see ``jpeg``.
     """
     n, height, width = plane.shape
     forward, backward = _transform(factor, plane.dtype, plane.device)
-    side = 8 * factor
-
-    def both_ways(values: Tensor, matrix: Tensor) -> Tensor:
-        """``matrix @ block @ matrix.T`` of all blocks, without moving one: few large products, not many small ones."""
-        columns = matrix @ values.reshape(-1, matrix.shape[1], values.shape[-1])
-        return columns.reshape(-1, matrix.shape[1]) @ matrix.T
-
-    step = table.repeat(1, 1, width // side)[:, None]  # n 1 8 w: long rows divide quickly
-    transformed = both_ways(plane, forward).reshape(n, height // side, 8, width // factor)
-    levels = _rounded(transformed / step, differentiable)
-    return both_ways((levels * step).reshape(-1, 8, width // factor), backward).reshape(n, height, width)
+    step = table.repeat(1, 1, width // (8 * factor))[:, None]  # n 1 8 w: long rows divide quickly
+    transformed = _both_ways(plane, *forward).reshape(n, height // (8 * factor), 8, width // factor) / step
+    if differentiable:
+        nearest = transformed.detach().round()
+        levels = (nearest + (transformed - nearest) ** 3) * step
+    else:
+        levels = transformed.detach().round_().mul_(step)
+    return _both_ways(levels.reshape(-1, 8, width // factor), *backward).reshape(n, height, width)
 
 
 def jpeg(
@@ -124,8 +131,8 @@ def jpeg(
     shape = padded.shape[-2:]
     there, back = _colours(image.dtype, image.device)
     ycc = torch.matmul(there, padded.flatten(2)).unflatten(2, shape)
-    luma = _plane(ycc[:, 0] - 128, tables[0], 1, differentiable) + 128
+    luma = _plane(ycc[:, 0].sub_(128), tables[0], 1, differentiable).add_(128)
     chroma = _plane(ycc[:, 1:].flatten(0, 1), tables[1].repeat_interleave(2, 0), 2, differentiable)
     planes = torch.cat([luma[:, None], chroma.unflatten(0, (n, 2))], 1).flatten(2)
     rgb: Tensor = torch.matmul(back, planes).unflatten(2, shape)
-    return rgb.clamp(0, 1)[..., :height, :width].contiguous()
+    return rgb.clamp_(0, 1)[..., :height, :width].contiguous()
