@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from finesight.errors import OutputError, SettingError
 from finesight.media.clips import ClipWriter, Frame, inspect_clip, read_clip
 from finesight.media.clips.checking import Plan, check_written
+from finesight.media.clips.colour import Colour
 
 from .samples import HEIGHT, WIDTH, gradient, make_video
 
@@ -132,6 +133,31 @@ def test_each_container_has_a_sensible_codec(tmp_path: Path, name: str, depth: i
     assert frames[0].time == 0
     for frame, picture in zip(frames, pictures, strict=True):
         assert np.abs(frame.pixels.astype(float) - picture).mean() / peak < 2.5
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "depth"),
+    [("a.mp4", "mpeg4", 8), ("a.mov", "mjpeg", 8), ("a.mov", "dnxhd", 8), ("a.mov", "dnxhd", 10),
+     ("a.mkv", "mpeg2video", 8), ("a.mov", "prores", 10), ("a.mkv", "libx264rgb", 8)],
+)  # fmt: skip
+def test_codecs_of_other_trades(tmp_path: Path, name: str, codec: str, depth: int) -> None:
+    pictures: list[NDArray[Any]] = [gradient(index, width=256, height=128) for index in range(3)]
+    peak = 257 if depth > 8 else 1
+    given = [picture * np.uint16(peak) if peak > 1 else picture for picture in pictures]
+    write(tmp_path / name, given, codec=codec, depth=depth)
+    frames = read(tmp_path / name)
+    assert all(abs(frame.time - index / RATE) <= Fraction(1, 1000) for index, frame in enumerate(frames))
+    for frame, picture in zip(frames, pictures, strict=True):
+        assert frame.pixels.dtype == (np.uint16 if depth > 8 else np.uint8)
+        assert np.abs(frame.pixels / peak - picture).mean() < 2.5
+
+
+def test_encoders_are_quiet(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pictures = [gradient(index, width=128, height=96) for index in range(2)]
+    for codec in ("av1", "h265", "vp9", "h264"):
+        write(tmp_path / f"{codec}.mkv", pictures, codec=codec)
+    assert capfd.readouterr() == ("", "")
+    assert "SVT_LOG" not in os.environ
 
 
 def test_crf_and_names_of_codecs(tmp_path: Path) -> None:
@@ -248,7 +274,7 @@ def test_the_closing_check_finds_what_is_missing(tmp_path: Path) -> None:
     target = Path("film.mp4")
     check_written(tmp_path / "a.mp4", plan_of(tmp_path / "a.mp4"), target)
     faults = []
-    for change in ("kinds", "frames", "time", "end", "chapters", "copied"):
+    for change in ("kinds", "frames", "time", "end", "chapters", "copied", "colour"):
         plan = plan_of(tmp_path / "a.mp4")
         if change == "kinds":
             plan.kinds = ("video", "audio")
@@ -260,6 +286,8 @@ def test_the_closing_check_finds_what_is_missing(tmp_path: Path) -> None:
             plan.reached = Fraction(3)
         elif change == "chapters":
             plan.chapters = 2
+        elif change == "colour":
+            plan.colour = Colour("bt709", "limited", "unknown", "unknown")
         else:
             plan.kinds, plan.video, plan.copied = ("video",), 1, {0: 13}
         with pytest.raises(OutputError, match=r"film\.mp4 was not written: the closing check found") as caught:
@@ -267,7 +295,7 @@ def test_the_closing_check_finds_what_is_missing(tmp_path: Path) -> None:
         faults.append(str(caught.value))
     wanted = ["streams are video instead of video, audio", "holds 12 frames instead of 13", "frame 5 stands at",
               "ends at 0.500 s instead of 3.000 s", "holds 0 chapters instead of 2",
-              "12 packets instead of 13"]  # fmt: skip
+              "12 packets instead of 13", "read with the matrix bt601 instead of bt709"]  # fmt: skip
     assert all(part in fault for part, fault in zip(wanted, faults, strict=True))
     (tmp_path / "broken.mp4").write_bytes((tmp_path / "a.mp4").read_bytes()[:600])
     with pytest.raises(OutputError, match="cannot be read back"):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from finesight.errors import InputError, OutputError
 from finesight.media.files import shown
 
+from .colour import Colour
 from .copying import EMPTY_TEXT
+from .inspecting import inspect_video
 from .opening import open_video, reason
+from .types import ClipInfo
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -34,6 +38,7 @@ class Plan:
         kinds: of the streams, in order.
         reached: where the copied streams end, in seconds.
         chapters: how many.
+        colour: matrix and range that the file must say, or None.
     """
 
     video: int = 0
@@ -44,6 +49,7 @@ class Plan:
     kinds: tuple[str, ...] = ()
     reached: Fraction = Fraction(0)
     chapters: int = 0
+    colour: Colour | None = None
 
 
 def check_written(written: Path, plan: Plan, target: Path) -> None:
@@ -62,6 +68,8 @@ def check_written(written: Path, plan: Plan, target: Path) -> None:
     try:
         with open_video(written) as container:
             faults = list(_differences(container, plan))
+        if not faults and plan.colour is not None:
+            faults = list(_colour_differences(inspect_video(written), plan.colour))
     except InputError as error:
         raise OutputError(_fault(target, f"it cannot be read back ({error})")) from error
     except (av.error.FFmpegError, OSError) as error:
@@ -74,7 +82,7 @@ def _fault(target: Path, what: str) -> str:
     return f"{shown(target)} was not written: the closing check found that {what}. Try another container, such as .mkv."
 
 
-def _differences(container: InputContainer, plan: Plan) -> Any:
+def _differences(container: InputContainer, plan: Plan) -> Iterator[str]:
     kinds = tuple(stream.type for stream in container.streams)
     if kinds[len(plan.kinds) :] == ("data",) and plan.chapters:
         kinds = kinds[:-1]  # MP4 and MOV keep chapters in a stream of their own
@@ -99,7 +107,13 @@ def _differences(container: InputContainer, plan: Plan) -> Any:
     yield from _time_differences(container, plan, times)
 
 
-def _time_differences(container: InputContainer, plan: Plan, times: list[int]) -> Any:
+def _colour_differences(found: ClipInfo, wanted: Colour) -> Iterator[str]:
+    for what, one, two in (("matrix", found.matrix, wanted.matrix), ("range", found.range, wanted.range)):
+        if one != two:
+            yield f"its colours would be read with the {what} {one} instead of {two}"
+
+
+def _time_differences(container: InputContainer, plan: Plan, times: list[int]) -> Iterator[str]:
     if len(times) != len(plan.times):
         yield f"it holds {len(times)} frames instead of {len(plan.times)}"
         return

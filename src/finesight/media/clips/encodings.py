@@ -252,6 +252,10 @@ def _extras(codec: str, pixel_format: str) -> dict[str, str]:
         return {"b": "0", "row-mt": "1", "cpu-used": "2"}
     if codec == "prores_ks":
         return {"profile": "4444" if "444" in pixel_format else "hq", "alpha_bits": "16"}
+    if codec == "dnxhd":
+        return {
+            "profile": "dnxhr_444" if "444" in pixel_format else "dnxhr_hqx" if "10" in pixel_format else "dnxhr_hq"
+        }
     if codec == "ffv1":
         return {"level": "3", "slicecrc": "1", "g": "1"}
     return {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,10 +37,10 @@ _MUSIC = {"title", "artist", "album_artist", "composer", "album", "date", "comme
           "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords"}  # fmt: skip
 """Metadata that MP4 holds in the form of music players."""
 
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
-def colour_for(like: ClipInfo | None, pixel_format: str, height: int) -> Colour:
+def colour_for(like: ClipInfo | None, pixel_format: str, height: int, codec: str) -> Colour:
     """The tags of a written clip: those of its source, sRGB's primaries and transfer where that was pictures."""
     import av
 
@@ -48,7 +50,9 @@ def colour_for(like: ClipInfo | None, pixel_format: str, height: int) -> Colour:
         return Colour("rgb", "full", primaries, transfer)
     kept = video and like is not None and like.matrix != "rgb"
     matrix = like.matrix if kept and like else default_matrix(height)
-    full = (kept and like is not None and like.range == "full") or pixel_format.startswith("yuvj")
+    if codec == "dnxhd":
+        matrix = "bt709"  # its own header says so, and decoders believe it
+    full = (kept and like is not None and like.range == "full") or codec == "mjpeg" or pixel_format.startswith("yuvj")
     return Colour(matrix, "full" if full else "limited", primaries, transfer)
 
 
@@ -59,12 +63,26 @@ def time_base_for(like: ClipInfo | None, rate: Fraction | None, codec: str) -> F
         wanted = like.time_base.denominator
     if rate is not None:
         wanted = math.lcm(wanted, rate.numerator)
+    if codec == "mpeg2video" and rate is not None:
+        return 1 / rate  # it knows nothing else
     largest = _MPEG4_LARGEST if codec in ("mpeg4", "mpeg2video") else _LARGEST
     if wanted > largest:
         wanted = rate.numerator if rate is not None and rate.numerator <= largest else min(_FINE, largest)
     while wanted < _FINE and wanted * 2 <= largest:
         wanted *= 2
     return Fraction(1, wanted)
+
+
+@contextlib.contextmanager
+def _quiet_encoder() -> Iterator[None]:
+    """SVT-AV1 prints its settings on stderr unless this variable says "errors only" when it starts."""
+    before = os.environ.get("SVT_LOG")
+    os.environ["SVT_LOG"] = before or "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SVT_LOG"]
 
 
 class VideoFile:
@@ -106,10 +124,10 @@ class VideoFile:
 
         self._keep: Keep = metadata
         self.temporary, self.target, self.encoding = temporary, target, encoding
-        self.colour = colour_for(like, encoding.pixel_format, height)
+        self.colour = colour_for(like, encoding.pixel_format, height, encoding.codec)
         self.base = time_base_for(like, rate, encoding.codec)
         self.notes: list[str] = list(encoding.notes)
-        self.plan = Plan(base=self.base)
+        self.plan = Plan(base=self.base, colour=self.colour)
         self._durations: dict[int, int] = {}
         self._size = width, height
         self._shift = Fraction(0) if like is None or start is None else like.begin + start
@@ -175,7 +193,8 @@ class VideoFile:
             self._add_provenance(dict(provenance))
         if self._copier is not None and copying != "none" and self._keep != "strip":
             self._add_chapters(self._copier)
-        self._output.start_encoding()
+        with _quiet_encoder():
+            self._output.start_encoding()
         if self._copier is not None:
             self._copier.begin()
         # The covers of Matroska are written as attachments and read as pictures.
@@ -314,8 +333,6 @@ class VideoFile:
 
     def abandon(self) -> None:
         """Let go of all files, whatever state they are in."""
-        import contextlib
-
         if self._copier is not None:
             self._copier.close()
         if not self._closed:
