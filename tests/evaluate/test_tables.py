@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
 from finesight.errors import SettingError
+from finesight.evaluate.protocols import PROTOCOLS
 from finesight.evaluate.tables import Column, Comparison, Row, Table
 
 COLUMNS = (Column("psnr", "PSNR", "higher", 2), Column("lpips", "LPIPS", "lower"))
@@ -81,3 +83,14 @@ def test_numbers_that_cannot_be_compared() -> None:
     other = Table("sr-y: ...", "sr-y", COLUMNS[:1], table((1, 1)).rows)
     with pytest.raises(SettingError, match="same metrics"):
         Comparison({"a": table((1, 1)), "b": other})
+
+
+def test_every_protocol_is_documented() -> None:
+    """Its settings, what it measures, and where it comes from."""
+    page = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    assert list(rows) == list(PROTOCOLS)
+    for name, one in PROTOCOLS.items():
+        for part in (one.source, one.title, one.note, ", ".join(one.metrics)):
+            assert part in rows[name]
+        assert one.describe().removeprefix(f"{name}: ").split(". ")[0] in rows[name]

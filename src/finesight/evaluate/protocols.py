@@ -221,7 +221,7 @@ _ALL = (
         source="HGGT (CVPR 2023), Test-100.",
         border=4,
         metrics=("psnr", "ssim", "lpips-alex", "dists"),
-        note="Several references a picture: see finesight.evaluate.hggt.",
+        note="Several references a picture: finesight judge references.",
     ),
     Protocol(
         name="plain",
