@@ -47,9 +47,7 @@ _SIZES = {
     "rayfill": Sizes(window=384, widest=64, context=96, plain=17),
     "aot-gan": Sizes(window=512, widest=192, context=128, plain=192),
 }
-_PUBLISHED = Sizes(
-    window=384, widest=128, context=96, plain=128
-)  # trained with boxes of 128 in 256
+_PUBLISHED = Sizes(window=384, widest=128, context=96, plain=128)  # trained with boxes of 128 in 256
 _NATIVE = {"aot-gan": 512}
 _NATIVE_SIDE = 256
 

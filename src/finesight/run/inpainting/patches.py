@@ -9,6 +9,7 @@ No learning, no chance: the same picture gives the same result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -28,6 +29,7 @@ _TRUST = 0.35  # weight of pixels of the hole in comparisons; known ones have 1
 _MOST_KNOWN = 6000  # patches that are compared with every patch of the hole at the smallest size
 _CHUNK = 2**14
 _ROUNDS = {True: 6, False: 2}  # of search and vote: at the smallest size, at others
+_SPREAD, _SHARP = 2.0, 0.6  # of votes around a patch's centre, pixels: while searching, and at last
 _SHIFTS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
@@ -48,7 +50,7 @@ class _Stage:
         self.copied = (~near(barred) & inner).flatten()
         self.known = self.copied.nonzero()[:, 0]
         reach = range(-_REACH, _REACH + 1)
-        self.moves = torch.tensor([down * width + right for down in reach for right in reach])
+        self.moves = [(down * width + right, down**2 + right**2) for down in reach for right in reach]
         self.compared = torch.tensor([down * width + right for down in (-3, -1, 1, 3) for right in (-3, -1, 1, 3)])
         self.trust = torch.where(made.flatten(), _TRUST, 1.0)
 
@@ -61,15 +63,16 @@ class _Stage:
             parts.append((squared * self.trust[mine]).sum(1))
         return torch.cat(parts)
 
-    def vote(self, found: Tensor) -> None:
-        """Every made pixel becomes the mean of what the patches over it found."""
+    def vote(self, found: Tensor, spread: float) -> None:
+        """Every made pixel becomes the mean of what the patches over it found, near centres weighing more."""
         total = torch.zeros_like(self.pixels)
         count = torch.zeros(len(self.pixels))
-        for move in self.moves.tolist():
-            total.index_add_(0, self.wanted + move, self.pixels[found + move])
-            count.index_add_(0, self.wanted + move, torch.ones(len(found)))
+        for move, distance in self.moves:
+            weight = math.exp(-distance / (2 * spread**2))
+            total.index_add_(0, self.wanted + move, self.pixels[found + move], alpha=weight)
+            count.index_add_(0, self.wanted + move, torch.full((len(found),), weight))
         made = self.made.flatten() & (count > 0)
-        self.pixels = torch.where(made[:, None], total / count.clamp(min=1)[:, None], self.pixels)
+        self.pixels = torch.where(made[:, None], total / count.clamp(min=1e-12)[:, None], self.pixels)
 
 
 def wide_parts(hole: Hole, width: int) -> Hole:
@@ -108,12 +111,14 @@ def textured(filled: Tensor, hole: Hole, made: Hole, *, done: Callable[[], None]
             found = _searched(stage)
         else:
             found = _enlarged(stage, former, found)
-            stage.vote(found)
+            stage.vote(found, _SPREAD)
         for _ in range(_ROUNDS[former is None]):
             if former is None:
                 found = _searched(stage)
             found = _improved(stage, found)
-            stage.vote(found)
+            stage.vote(found, _SPREAD)
+        if stage is stages[0]:
+            stage.vote(found, _SHARP)  # a mean of many patches would be blurred
         former = stage
         done()
     if former is None or former is not stages[0]:
