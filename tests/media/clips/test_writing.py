@@ -152,6 +152,24 @@ def test_codecs_of_other_trades(tmp_path: Path, name: str, codec: str, depth: in
         assert np.abs(frame.pixels / peak - picture).mean() < 2.5
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("codec", ["h264", "h265", "av1", "vp9", "mpeg4"])
+def test_clips_of_a_few_frames(tmp_path: Path, codec: str, count: int) -> None:
+    """libx265 leaves decoding times out where it has fewer frames than it looks ahead."""
+    for _ in range(3 if codec == "h265" else 1):
+        write(tmp_path / "a.mp4", [gradient(index, width=128, height=96) for index in range(count)], codec=codec)
+        assert [frame.time for frame in read(tmp_path / "a.mp4")] == [index / RATE for index in range(count)]
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_long_pauses_between_frames(tmp_path: Path, codec: str) -> None:
+    times = [Fraction(index, 24) for index in range(12)] + [30 + Fraction(index, 24) for index in range(12)]
+    with ClipWriter(tmp_path / "a.mp4", width=128, height=96, rate=RATE, codec=codec) as out:
+        for index, moment in enumerate(times):
+            out.write(Frame(gradient(index, width=128, height=96), moment, Fraction(1, 24)))
+    assert [frame.time for frame in read(tmp_path / "a.mp4")] == times
+
+
 def test_encoders_are_quiet(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pictures = [gradient(index, width=128, height=96) for index in range(2)]
     for codec in ("av1", "h265", "vp9", "h264"):

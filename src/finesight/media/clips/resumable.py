@@ -44,6 +44,7 @@ class _PartFile(VideoFile):
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
+            self._mend(packet)
             base = Fraction(packet.time_base) / self.base
             pts = round(packet.pts * base)
             dts = pts if packet.dts is None else round(packet.dts * base)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VideoFile", "colour_for", "time_base_for"]
 
+_NEVER = 100_000  # seconds by which no decoding time can be early
 _FINE = 90_000
 _LARGEST = 2**31 - 1
 _MPEG4_LARGEST = 65_535
@@ -50,9 +51,15 @@ def colour_for(like: ClipInfo | None, pixel_format: str, height: int, codec: str
         return Colour("rgb", "full", primaries, transfer)
     kept = video and like is not None and like.matrix != "rgb"
     matrix = like.matrix if kept and like else default_matrix(height)
-    if codec == "dnxhd":
-        matrix = "bt709"  # its own header says so, and decoders believe it
-    full = (kept and like is not None and like.range == "full") or codec == "mjpeg" or pixel_format.startswith("yuvj")
+    full = (kept and like is not None and like.range == "full") or pixel_format.startswith("yuvj")
+    if codec == "mjpeg":  # some codecs say less than all, and decoders believe them
+        matrix, full = "bt601", True
+    elif codec == "dnxhd":
+        matrix, full = "bt709", False
+    elif codec == "prores_ks":
+        full = False
+    elif codec == "libvpx-vp9" and matrix == "fcc":
+        matrix = "bt601"  # which differs by a hundredth
     return Colour(matrix, "full" if full else "limited", primaries, transfer)
 
 
@@ -129,6 +136,9 @@ class VideoFile:
         self.notes: list[str] = list(encoding.notes)
         self.plan = Plan(base=self.base, colour=self.colour)
         self._durations: dict[int, int] = {}
+        self._encoded = 0
+        self._decoded: int | None = None
+        self._step = Fraction(1, 25)
         self._size = width, height
         self._shift = Fraction(0) if like is None or start is None else like.begin + start
         self._copier: Copier | None = None
@@ -225,6 +235,7 @@ class VideoFile:
 
     def _add_video(self, like: ClipInfo | None, rate: Fraction | None) -> Any:
         steady = rate or (like.rate if like is not None else None) or Fraction(25)  # for the encoder's reckoning only
+        self._step = 1 / steady
         stream = self._output.add_stream(
             self.encoding.codec, rate=steady.limit_denominator(100_000), options=dict(self.encoding.options)
         )
@@ -299,8 +310,20 @@ class VideoFile:
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise self._failed(error) from error
 
+    def _mend(self, packet: Any) -> None:
+        """Give a packet a decoding time where its encoder left out to: libx265 does in clips of a few frames."""
+        base = Fraction(packet.time_base)
+        if packet.dts is None or not packet.pts - _NEVER / base <= packet.dts <= packet.pts:
+            first = round(self.plan.times[0] * self.base / base)
+            packet.dts = min(packet.pts, first + (self._encoded - 2) * max(1, round(self._step / base)))
+        if self._decoded is not None and packet.dts <= self._decoded:
+            packet.dts = min(packet.pts, self._decoded + 1)
+        self._decoded = packet.dts
+        self._encoded += 1
+
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
+            self._mend(packet)
             lasts = self._durations.pop(round(packet.pts * Fraction(packet.time_base) / self.base), 0)
             if lasts:
                 packet.duration = round(lasts * self.base / Fraction(packet.time_base))
