@@ -126,36 +126,68 @@ def connectivity_error(restored: Tensor, truth: Tensor, unknown: Tensor) -> Tens
 
 
 def _shared_level(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Up to which threshold each pixel belongs to the largest component of what both alphas reach."""
-    level = np.full(first.shape, -1, np.float32)
-    for index in range(1, round(1 / STEP) + 1):
-        outside = ~largest_component((first >= index * STEP) & (second >= index * STEP))
-        level[outside & (level < 0)] = (index - 1) * STEP
+    """Up to which threshold each pixel belongs to the largest component of what both alphas reach.
+
+    All thresholds in one pass: runs of pixels that reach the same threshold are joined from the highest one down, so
+    that each one only adds what is new.
+    """
+    both = np.minimum(first, second)
+    count = round(1 / STEP)
+    reached = np.zeros(both.shape, np.int8)
+    for index in range(1, count + 1):
+        reached += both >= index * STEP
+    runs = _Runs(reached)
+    level = np.full(len(runs.level), -1, np.float32)
+    inside = [runs.largest(index) for index in range(count, 0, -1)][::-1]
+    for index, within in enumerate(inside, start=1):
+        level[~within & (level < 0)] = (index - 1) * STEP
     level[level < 0] = 1
-    return level
+    found: NDArray[np.float32] = level[runs.of_pixel]
+    return found
+
+
+class _Runs:
+    """Runs of equal values in the rows of ``(H, W)`` int8, and which of them touch."""
+
+    def __init__(self, values: NDArray[np.int8]) -> None:
+        begins = np.ones(values.shape, bool)
+        begins[:, 1:] = values[:, 1:] != values[:, :-1]
+        self.of_pixel = (np.cumsum(begins.ravel(), dtype=np.int32) - 1).reshape(values.shape)
+        self.level = values[begins]
+        self.size = np.bincount(self.of_pixel.ravel())
+        self.root = np.arange(len(self.level), dtype=np.int32)
+        above, below = self.of_pixel[:-1], self.of_pixel[1:]
+        fresh = begins[:-1] | begins[1:]  # the first pixel of each pair of runs that touch
+        beside = begins[:, 1:]
+        pairs = [(above[fresh], below[fresh]), (self.of_pixel[:, :-1][beside], self.of_pixel[:, 1:][beside])]
+        one, other = (np.concatenate(ends) for ends in zip(*pairs, strict=True))
+        lower = np.minimum(self.level[one], self.level[other])
+        self.edges = {int(index): (one[lower == index], other[lower == index]) for index in range(1, 12)}
+
+    def largest(self, index: int) -> NDArray[np.bool_]:
+        """Of every run whether it is in the largest 4-connected part of what has at least ``index``, the first of
+        several; to be asked from the highest index down."""
+        self._join(*self.edges[index])
+        active = self.level >= index
+        pixels = np.bincount(self.root[active], weights=self.size[active], minlength=1)
+        found: NDArray[np.bool_] = active & (self.root == int(pixels.argmax()))
+        return found
+
+    def _join(self, one: NDArray[np.int32], other: NDArray[np.int32]) -> None:
+        """Hook the later root of every edge to the earlier one until all ends agree."""
+        root = self.root
+        while len(one):
+            one, other = root[one], root[other]
+            apart = one != other
+            one, other = one[apart], other[apart]
+            np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
+            while not np.array_equal(jumped := root[root], root):
+                root = jumped
+        self.root = root
 
 
 def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The 4-connected part of a mask (H, W) that has most pixels, the first of several; none of an empty mask.
-
-    Runs of each row are joined with those that touch them in the next, by hooking roots and jumping pointers.
-    """
-    if not mask.any():
-        return np.zeros_like(mask)
-    before = np.zeros_like(mask)
-    before[:, 1:] = mask[:, :-1]
-    run = (np.cumsum(mask & ~before) - 1).reshape(mask.shape)  # number of the run that a pixel of the mask is in
-    touching = mask[:-1] & mask[1:]
-    edges = np.unique(np.stack([run[:-1][touching], run[1:][touching]], axis=1), axis=0)
-    root = np.arange(int(run.max()) + 1)
-    while True:
-        ends = root[edges]
-        apart = ends[:, 0] != ends[:, 1]
-        if not apart.any():
-            break
-        np.minimum.at(root, ends[apart].max(1), ends[apart].min(1))
-        while not np.array_equal(jumped := root[root], root):
-            root = jumped
-    pixels = np.bincount(root[run[mask]], minlength=len(root))
-    found: NDArray[np.bool_] = mask & (root[run] == int(pixels.argmax()))
+    """The 4-connected part of a mask (H, W) that has most pixels, the first of several; none of an empty mask."""
+    runs = _Runs(mask.astype(np.int8))
+    found: NDArray[np.bool_] = runs.largest(1)[runs.of_pixel]
     return found
