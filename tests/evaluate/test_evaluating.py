@@ -40,7 +40,7 @@ def levels(path: Path, array: np.ndarray) -> None:
 def make_set(row: PublishedRow, card: Card, network: torch.nn.Module, root: Path) -> Path:
     """A small test set in the layout of the published one."""
     traits = network.traits
-    low = 12 if traits.maximum is None else traits.maximum
+    low = (12 if row.scale < 18 else 4) if traits.maximum is None else traits.maximum
     side = low * row.scale
     if card.task == "matting":
         for name in ("a_0", "b_0"):
@@ -62,7 +62,7 @@ def make_set(row: PublishedRow, card: Card, network: torch.nn.Module, root: Path
                 picture(root / "sequences" / clip / f"im{frame}.png", 32, 48, frame)
     elif traits.kind in ("window", "recurrent"):
         folder = f"{'BD' if 'BD' in row.on.split() else 'BI'}x{row.scale}"
-        for clip in ("calendar", "city"):
+        for clip in ("calendar", "city") if card.architecture == "basicvsr" else ("calendar",):
             for frame in range(3):
                 picture(root / "GT" / clip / f"{frame:08d}.png", 48, 64, frame)
                 if row.scale > 1:

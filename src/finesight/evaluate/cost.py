@@ -13,6 +13,7 @@ from finesight.nn.traits import Port, Traits
 __all__ = ["Cost", "network_cost"]
 
 SIDE = 32  # of the input that is counted, where the network takes it
+OUTPUT = 128  # of the output, of a network of any scale
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Cost:
 def network_cost(network: nn.Module, traits: Traits, *, scale: int = 1) -> Cost:
     """Count on a small input of zeros; products that are not convolutions or matrix products are left out."""
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    side = max(SIDE if traits.task != "inpainting" else 2 * SIDE, traits.minimum)
+    wanted = {"inpainting": 2 * SIDE}.get(traits.task, SIDE // 2 if traits.kind in ("window", "recurrent") else SIDE)
+    wanted = max(8, OUTPUT // scale) if traits.kind == "query" else wanted
+    side = max(wanted, traits.minimum)
     side = side if traits.maximum is None else min(side, traits.maximum)
     device = next(network.parameters()).device
     inputs = [_zeros(port, traits, side).to(device) for port in traits.inputs]
