@@ -44,7 +44,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def file(name: str) -> Path:
         path = folder / f"{name}.safetensors"
         if not path.exists():
-            model = clip_network(name, **ARGUMENTS[name])
+            model = clip_network(name, whole_flow=True, **ARGUMENTS[name])
             save_weights(model.network, path, architecture=name, arguments=ARGUMENTS[name], card={"licence": "MIT"})
         return path
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from finesight.models.table import network_class
+from finesight.models.video.spynet import SpyNet
 from finesight.zoo.model import Card, Model
 
 __all__ = ["clip_network", "grey_levels", "moving_clip", "whole_clip"]
@@ -30,14 +31,17 @@ def moving_clip(frames: int, height: int, width: int, *, seed: int = 0, dtype: t
     return [np.ascontiguousarray(texture[i : i + height, 2 * i : 2 * i + width]) for i in range(frames)]
 
 
-def clip_network(architecture: str, **arguments: Any) -> Model:
-    """A network of random but fixed weights."""
+def clip_network(architecture: str, *, whole_flow: bool = False, **arguments: Any) -> Model:
+    """A network of random but fixed weights; recurrent ones get a flow of two levels unless ``whole_flow``: it is most
+    of the work of a network this small."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = network_class(architecture)(**arguments).eval()
         for parameter in network.parameters():  # what begins at zero would hide mistakes
             if not parameter.any():
                 torch.nn.init.normal_(parameter, std=0.02)
+        if network.traits.kind == "recurrent" and not whole_flow:
+            getattr(network, "basicvsr", network).spynet = SpyNet(levels=2).eval()
     return Model(network, network.traits, Card(name=architecture, architecture=architecture, arguments=arguments))
 
 

@@ -21,7 +21,7 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_pieces_go_on_where_another_run_ended(name: str) -> None:
     model = clip_network(name, **NETWORKS[name])
-    frames = [*moving_clip(19, 12, 16), *(255 - f // 3 for f in moving_clip(6, 12, 16, seed=2))]
+    frames = [*moving_clip(19, 12, 12), *(255 - f // 3 for f in moving_clip(6, 12, 12, seed=2))]
     settings = ClipSettings(precision="float32", engine="torch", segment=6, overlap=4)
     whole, ends = [], []
     for piece in ClipRunner(model, settings=settings).pieces(frames):
@@ -42,7 +42,7 @@ def test_pieces_go_on_where_another_run_ended(name: str) -> None:
 def test_a_clip_never_changes_the_next_ones_result(name: str) -> None:
     model = clip_network(name, **NETWORKS[name])
     settings = ClipSettings(precision="float32", segment=4, overlap=2)
-    clips = moving_clip(7, 12, 16), moving_clip(9, 12, 16, seed=3)
+    clips = moving_clip(6, 8, 12), moving_clip(7, 8, 12, seed=3)
     runner = ClipRunner(model, settings=settings)
     for clip in (*clips, clips[0]):
         again = [f for piece in runner.pieces(clip) for f in piece.frames]
