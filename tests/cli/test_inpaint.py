@@ -150,7 +150,9 @@ def test_one_clear_line_for_each_mistake(
         arguments = [*arguments, "-m", str(weights)]
     before = sorted(tmp_path.iterdir())
     ran = here("inpaint", "a.png", *arguments)
-    assert ran.code != 0 and one_line(ran.err) and message in ran.err, ran.err
+    assert ran.code != 0
+    assert one_line(ran.err)
+    assert message in ran.err
     assert sorted(tmp_path.iterdir()) == before
 
 
