@@ -20,10 +20,11 @@ RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
 
 def test_they_are_the_ones_promised_and_small() -> None:
     assert set(ENLARGING) == {"finesight-x2", "finesight-x3", "finesight-x4", "finesight-photo-x4"}
-    assert "finesight-inpaint" in SHIPPED
+    assert {"finesight-inpaint", "finesight-matte"} <= set(SHIPPED)
     assert {path.name for path in WEIGHTS.iterdir()} == {catalog()[name].packaged for name in SHIPPED}
     assert sum((WEIGHTS / catalog()[name].packaged).stat().st_size for name in ENLARGING) < 6_000_000
     assert (WEIGHTS / "finesight-inpaint.safetensors").stat().st_size < 3_000_000
+    assert (WEIGHTS / "finesight-matte.safetensors").stat().st_size < 3_000_000
 
 
 @pytest.mark.parametrize("name", ENLARGING)

@@ -23,10 +23,10 @@ SIZE = (48, 60)
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    arguments = {"widths": [4, 4, 4, 4], "detail": 3, "dilations": [1]}
+    arguments = {"widths": [4, 4, 4, 4], "detail": 3, "dilations": [1], "first": "between"}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = TrimapUnet(widths=(4, 4, 4, 4), detail=3, dilations=(1,))
+        network = TrimapUnet(widths=(4, 4, 4, 4), detail=3, dilations=(1,), first="between")
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(network, path, architecture="trimap-unet", arguments=arguments, card={})
     return path

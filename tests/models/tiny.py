@@ -370,7 +370,7 @@ TINY: dict[str, Tiny] = {
         exempt={"export": "how far distances are looked for depends on what the trimap holds"},
     ),
     "trimap-unet": Tiny(
-        {"widths": (4, 6, 8, 8), "detail": 4, "dilations": (1, 2)},
+        {"widths": (4, 6, 8, 8), "detail": 4, "dilations": (1, 2), "first": "between"},
         sizes=((33, 70), (9, 13), (1, 6)),
         inputs=_with_trimap,
         prepare=_unlike_new,

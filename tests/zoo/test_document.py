@@ -20,7 +20,6 @@ def test_every_entry_is_on_it() -> None:
 
 WITHOUT_WEIGHTS = {
     "fba": "mmediting holds its components without weights",
-    "trimap-unet": "our own; trained with recipes/finesight-matte.yaml",
     "dists": "two parts: the backbone is vgg16-imagenet, the weights of its terms are dists-weights",
     "lpips": "two parts: the backbone is an ImageNet network, the heads are lpips-*-heads",
     "pipal-quality": "no address of its weights is published in the specifications",

@@ -62,7 +62,7 @@ def fba(shapes: Shapes, _published: Set[str]) -> Arguments | None:
 
 
 def trimap_unet(shapes: Shapes, _published: Set[str]) -> Arguments | None:
-    """Dilations and the levels of spread colours have no tensors: those of the shipped network are taken."""
+    """Dilations, levels and the first alpha have no tensors: those of the shipped network are taken."""
     firsts = ["enter.0.conv.weight", *(f"down_{size}.0.conv.weight" for size in ("quarter", "eighth", "sixteenth"))]
     if not has(shapes, *firsts, "leave.weight", "correct.weight"):
         return None

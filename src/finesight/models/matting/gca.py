@@ -224,7 +224,7 @@ class Gca(nn.Module):
         width: int = 32,
         encoder_blocks: Sequence[int] = (3, 4, 4, 2),
         decoder_blocks: Sequence[int] = (2, 3, 3, 2),
-        chunk: int = 2**21,
+        chunk: int = 2**19,
     ) -> None:
         super().__init__()
         if trimap_channels not in (1, 3):

@@ -1,12 +1,15 @@
 """A light U-Net of our own that corrects an alpha which colours alone suggest.
 
-Nothing about it is published elsewhere. Beside the picture and the trimap it sees the colours of the nearest known
-foreground and background, spread by pulling and pushing over halved sizes ("The Lumigraph", Gortler et al., 1996), and
-where the pixel's colour lies between them; so it has to learn only where that goes wrong, which a small network trained
-for minutes can.
+Beside the picture and the trimap it sees the colours of the nearest known foreground and background, spread by pulling
+and pushing over halved sizes ("The Lumigraph", Gortler et al., 1996), and a first alpha: that of closed-form matting
+(``nn.colour_lines``), or where the pixel's colour lies between the two. So it has to learn only where that goes wrong,
+which a small network trained for minutes can. Correcting closed-form matting by a network is the idea of "Natural Image
+Matting Using Deep Convolutional Neural Networks" (Cho, Tai and Kweon, ECCV 2016); this network is none of theirs.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from finesight.errors import SettingError
 from finesight.models.matting.boundary import INPUTS, OUTPUTS, fit
+from finesight.nn.colour_lines import spread_alpha
 from finesight.nn.reach import Reach, halo
 from finesight.nn.traits import Traits
 from finesight.nn.trimap import one_hot
@@ -103,7 +107,11 @@ class TrimapUnet(nn.Module):
         detail: channels at full size.
         dilations: of the blocks at a sixteenth of the size.
         levels: halvings over which known colours are spread; at least 4.
+        first: the alpha that is corrected: that of ``closed-form`` matting, or the one ``between`` the spread colours,
+            which is quicker and of finite reach.
     """
+
+    local = True  # what lies beyond some hundred pixels hardly matters, also where the reach is unbounded
 
     def __init__(
         self,
@@ -112,12 +120,15 @@ class TrimapUnet(nn.Module):
         detail: int = 8,
         dilations: tuple[int, ...] = (1, 2, 1),
         levels: int = 6,
+        first: Literal["closed-form", "between"] = "closed-form",
     ) -> None:
         super().__init__()
         if len(widths) != 4 or levels < 4:
             raise SettingError(f"it has four widths and at least 4 levels, got {tuple(widths)} and {levels}.")
         half, quarter, eighth, sixteenth = widths
-        self.levels = levels
+        if first not in ("closed-form", "between"):
+            raise SettingError(f"first: expected closed-form or between, got '{first}'.")
+        self.levels, self.first = levels, first
         self.enter = _level(4 * _SEEN, half, (1,))
         self.down_quarter = _level(half, quarter, (1, 1), stride=2)
         self.down_eighth = _level(quarter, eighth, (1, 1, 1), stride=2)
@@ -134,7 +145,10 @@ class TrimapUnet(nn.Module):
         multiple = 2**levels
         self.traits = Traits(
             task="matting",
-            halo=halo(lambda reach: _backwards(reach, tuple(dilations), levels), multiple=multiple),
+            halo=None
+            if first == "closed-form"
+            else halo(lambda reach: _backwards(reach, tuple(dilations), levels), multiple=multiple),
+            halo_reason="lines of colours are followed through the picture" if first == "closed-form" else "",
             multiple=multiple,
             inputs=INPUTS,
             outputs=OUTPUTS,
@@ -164,8 +178,8 @@ class TrimapUnet(nn.Module):
         return torch.lerp(own.to(seen.dtype), seen[:, 12:13], trust.sigmoid().to(seen.dtype))  # autocast mixes them
 
     def seen(self, image: Tensor, trimap: Tensor) -> Tensor:
-        """What the first layer is given, ``(N, 14, H, W)``: colours, classes, spread foreground and background, alpha
-        between these two, and how far the colour is from the line between them."""
+        """What the first layer is given, ``(N, 14, H, W)``: colours, classes, spread foreground and background, the
+        first alpha, and how far the colour is from the line between them."""
         shares = one_hot(trimap)
         background, unknown, foreground = shares.chunk(3, dim=1)
         front = spread_colours(image, foreground, levels=self.levels)
@@ -174,6 +188,10 @@ class TrimapUnet(nn.Module):
         square = apart.square().sum(1, keepdim=True)
         between = ((image - back) * apart).sum(1, keepdim=True) / (square + 1e-3)
         between = (between + 0.5e-3 / (square + 1e-3)).clamp(0, 1)  # a half where the two colours are one
+        if self.first == "closed-form":
+            with torch.no_grad():
+                spread = spread_alpha(image, foreground.round(), unknown.round())
+            between = torch.where(spread.isfinite(), spread, between)
         alpha = foreground + unknown * between
         beside = ((image - torch.lerp(back, front, alpha)).square().sum(1, keepdim=True) + 1e-6).sqrt()
         return torch.cat((image, shares, front, back, alpha, beside), dim=1)

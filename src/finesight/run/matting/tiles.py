@@ -102,7 +102,8 @@ def compute_alpha(
     budget = Budget.of(memory, device, bytes_per_pixel(prepared, traits), results)
     computer.limit = None if memory is None else budget.limit
     view = View(_stacked(pixels, trimap))
-    plan, difference, notes = _plan(view, computer, budget, exact=exact)
+    attends = traits.halo is None and not getattr(network, "local", False)
+    plan, difference, notes = _plan(view, computer, budget, exact=exact, attends=attends)
     alpha = np.where(trimap == FOREGROUND, np.float32(1), np.float32(0))
     wanted = [tile for tile in plan if (trimap[_kept(tile)] == UNKNOWN).any()]
     weights = np.zeros(trimap.shape, np.float32) if plan.blend else None
@@ -138,11 +139,12 @@ def _stacked(pixels: Pixels, trimap: Classes) -> Pixels:
     return stacked
 
 
-def _plan(view: View, computer: Computer, budget: Budget, *, exact: bool) -> tuple[Plan, float | None, list[str]]:
+def _plan(
+    view: View, computer: Computer, budget: Budget, *, exact: bool, attends: bool
+) -> tuple[Plan, float | None, list[str]]:
     """The tiles, what their overlap costs in grey levels, and what to tell."""
     traits, height, width = computer.traits, view.height, view.width
     most, area = budget.most_pixels, height * width
-    attends = traits.halo is None
     good = min(most, _ATTENDED_PIXELS if attends else _GOOD_PIXELS)
     if area <= good or (exact and area <= most):
         whole = plan_tiles(height, width, area, 0, multiple=traits.multiple)
