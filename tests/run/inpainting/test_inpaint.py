@@ -130,12 +130,12 @@ def test_a_photograph_of_twelve_megapixels_takes_as_much_as_its_holes() -> None:
     pixels = np.zeros((3000, 4000, 3), np.uint8)
     pixels[::2] = 200
     hole = np.zeros((3000, 4000), bool)
-    hole[100:140, 200:230] = hole[2900:2990, 3900:4000] = True
+    hole[100:114, 200:230] = hole[2900:2990, 3987:4000] = True
     result, report = Inpainter(Model(watching, MODEL.traits, Card(name="w", architecture="rayfill")))(
         Picture(pixels), hole
     )
     assert report.holes == 2
-    assert report.windows <= 14
+    assert report.windows <= 4
     assert largest <= 384 * 384
     assert np.array_equal(result.pixels[~hole], pixels[~hole])
 
