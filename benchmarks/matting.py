@@ -4,7 +4,7 @@ quality       finesight-matte against closed-form matting on photographs that tr
 connectivity  CONN against labelling the components of every threshold anew
 attention     GCA's attention for 1024x1024, ours against the attention written with unfolded patches
 
-Prints a table and writes benchmarks/matting_WHAT.json; asserts nothing.
+Prints a table and writes benchmarks/results/matting_WHAT.json; asserts nothing.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def main() -> int:
         return 2
     for name in names:
         print(f"\n## {name}\n")
-        (HERE / f"matting_{name}.json").write_text(json.dumps(ways[name](), indent=1) + "\n")
+        (HERE / "results" / f"matting_{name}.json").write_text(json.dumps(ways[name](), indent=1) + "\n")
     return 0
 
 

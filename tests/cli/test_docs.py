@@ -164,6 +164,7 @@ def desk(tmp_path: Path, picture: Callable[..., Path], published: Path, monkeypa
         "docs/data.md",
         "docs/degradations.md",
         "docs/inpainting.md",
+        "docs/matting.md",
         "docs/video.md",
     ],
 )
