@@ -40,6 +40,7 @@ class MovingCrops:
         patch: side of the target in pixels.
         scale: high over low resolution (``enlarged``).
         speed: fastest motion, pixels a frame of the target.
+        zoom: pixels of a crop for one of the target, least and most: small ones make clips soft.
         film: stretches of film in which something moves, uint8 ``(T, 3, H, W)``; see ``still_removed``.
         film_share: how many of the samples are from the film.
         held_out: every so many crops one is kept for validation; of the film, the last stretch.
@@ -59,6 +60,7 @@ class MovingCrops:
         patch: int,
         scale: int = 1,
         speed: float = 8.0,
+        zoom: tuple[float, float] = (0.3, 1.25),
         film: Sequence[Tensor] = (),
         film_share: float = 0.25,
         held_out: int = 40,
@@ -76,7 +78,7 @@ class MovingCrops:
         chosen = torch.arange(len(crops)) % held_out == held_out - 1
         self.crops, self.held_crops = stacked[~chosen], stacked[chosen]
         self.wanted, self.frames, self.patch, self.scale, self.speed = wanted, frames, patch, scale, speed
-        self.seed = seed
+        self.seed, self.zoom = seed, zoom
         usable = [stretch for stretch in film if len(stretch) >= frames and min(stretch.shape[-2:]) >= 2 * patch]
         alive = [(stretch, places) for stretch in usable if len(places := places_that_move(stretch, frames))]
         if film and len(alive) < 2:
@@ -117,7 +119,9 @@ class MovingCrops:
 
     def _made(self, crops: Tensor, generator: torch.Generator) -> Tensor:
         layers = crops[[_draw(len(crops), generator) for _ in range(1 + _draw(3, generator))]]
-        clip = moving_clip(layers.float() / 255, self.frames, self.patch, speed=self.speed, generator=generator)
+        clip = moving_clip(
+            layers.float() / 255, self.frames, self.patch, speed=self.speed, zoom=self.zoom, generator=generator
+        )
         return _turned((clip * 255).round().to(torch.uint8), generator)
 
     def _filmed(self, stretch: Tensor, places: Tensor, generator: torch.Generator) -> Tensor:
@@ -195,7 +199,15 @@ def still_removed(frames: Iterator[Tensor], *, share: float = 0.005) -> list[Ten
     return [torch.stack(stretch) for stretch in stretches if stretch]
 
 
-def moving_clip(layers: Tensor, frames: int, side: int, *, speed: float, generator: torch.Generator) -> Tensor:
+def moving_clip(
+    layers: Tensor,
+    frames: int,
+    side: int,
+    *,
+    speed: float,
+    generator: torch.Generator,
+    zoom: tuple[float, float] = (0.3, 1.25),
+) -> Tensor:
     """A clip of pictures that move one before the other.
 
     The first layer fills the frame; each further one is seen inside a drawn outline. Each drifts (at most ``speed``
@@ -207,6 +219,7 @@ def moving_clip(layers: Tensor, frames: int, side: int, *, speed: float, generat
         side: of a frame.
         speed: pixels a frame.
         generator: where chance comes from.
+        zoom: pixels of a layer for one of the clip, least and most; films are often softer than photographs.
 
     Returns:
         ``(frames, 3, side, side)`` in [0, 1].
@@ -218,7 +231,7 @@ def moving_clip(layers: Tensor, frames: int, side: int, *, speed: float, generat
         shape = torch.ones_like(layer[:1]) if number == 0 else _outline(layer.shape[-1], generator)
         source = torch.cat((layer, shape))
         velocity = camera if number == 0 else camera + _speed(speed, generator)
-        grid = _path(times, side, layer.shape[-1], velocity, generator)
+        grid = _path(times, side, layer.shape[-1], velocity, zoom, generator)
         seen = F.grid_sample(
             source.expand(frames, -1, -1, -1),
             grid,
@@ -240,9 +253,11 @@ def _speed(most: float, generator: torch.Generator) -> Tensor:
     return torch.tensor([length * math.cos(angle), length * math.sin(angle)])
 
 
-def _path(times: Tensor, side: int, source: int, velocity: Tensor, generator: torch.Generator) -> Tensor:
+def _path(
+    times: Tensor, side: int, source: int, velocity: Tensor, zooms: tuple[float, float], generator: torch.Generator
+) -> Tensor:
     """Where each pixel of each frame looks in a layer: ``(frames, side, side, 2)`` as ``grid_sample`` wants it."""
-    zoom = math.exp(_uniform(math.log(0.3), math.log(1.25), generator))  # films are often softer than photographs
+    zoom = math.exp(_uniform(math.log(zooms[0]), math.log(zooms[1]), generator))
     angle = _uniform(-math.pi, math.pi, generator)
     zoom_rate, turn_rate = _uniform(-0.015, 0.015, generator), _uniform(-0.02, 0.02, generator)
     slower = _uniform(-0.08, 0.08, generator)
@@ -258,8 +273,8 @@ def _path(times: Tensor, side: int, source: int, velocity: Tensor, generator: to
     bend = bend * float(velocity.norm()) * _uniform(0, 0.3, generator)
     points = still - (velocity + bend) * moved.view(-1, 1, 1, 1)
     turns = angle + turn_rate * moved
-    zooms = zoom * torch.exp(zoom_rate * moved)
-    cosine, sine = zooms * turns.cos(), zooms * turns.sin()
+    scales = zoom * torch.exp(zoom_rate * moved)
+    cosine, sine = scales * turns.cos(), scales * turns.sin()
     x = cosine.view(-1, 1, 1) * points[..., 0] - sine.view(-1, 1, 1) * points[..., 1] + centre[0]
     y = sine.view(-1, 1, 1) * points[..., 0] + cosine.view(-1, 1, 1) * points[..., 1] + centre[1]
     return torch.stack((x, y), dim=-1) * (2 / source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from finesight.errors import SettingError
 from finesight.train.settings.strict import DataKind
@@ -27,6 +27,9 @@ class MovingSettings(DataKind):
     frames: PositiveInt = Field(5, description="of a clip; for interpolation always 3")
     patch: PositiveInt = Field(128, description="side of the target, pixels")
     speed: float = Field(8.0, gt=0, description="fastest motion, pixels of the target a frame")
+    zoom: tuple[PositiveFloat, PositiveFloat] = Field(
+        (0.3, 1.25), description="pixels of a crop for one of the target, least and most: small ones make clips soft"
+    )
     held_out: int = Field(40, ge=2, description="every so many crops one is kept for validation")
 
     def source(self, traits: Traits, *, seed: int) -> Source:
@@ -45,6 +48,7 @@ class MovingSettings(DataKind):
             patch=self.patch,
             scale=traits.scale or 1,
             speed=self.speed,
+            zoom=self.zoom,
             film=filmed(Path(self.film).expanduser()) if self.film else (),
             film_share=self.film_share,
             held_out=self.held_out,
