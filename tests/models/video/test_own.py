@@ -10,6 +10,9 @@ from torch import Tensor
 from finesight.models.image.collapsible import Collapsible
 from finesight.models.interpolation.midway import Midway
 from finesight.models.video.collapsible_clip import CollapsibleClip
+from finesight.run.clips.prepare import lower_clip
+from finesight.run.fuse import fuse
+from tests.models.tiny import TINY
 
 
 def texture(height: int, width: int) -> Tensor:
@@ -74,3 +77,16 @@ def test_untrained_a_still_clip_stays_as_it_is() -> None:
     still = texture(40, 52)[..., :37, :50]
     found = Midway((4, 6)).eval()(torch.stack((still, still), dim=1))
     torch.testing.assert_close(found, still, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["midway", "collapsible-clip"])
+@torch.inference_mode()
+def test_they_compute_in_lower_precision(name: str) -> None:
+    """As clips are computed where bfloat16 is fast; what is shown stays float32."""
+    network = TINY[name].build(name)
+    with torch.inference_mode(False):
+        lower = lower_clip(fuse(network), torch.bfloat16)
+    clip = torch.stack([texture(32, 44)] * 2, dim=1)
+    found, expected = lower(clip), network(clip)
+    assert found.dtype == torch.float32
+    assert (found - expected).abs().max() < 0.02 * expected.abs().max()

@@ -67,9 +67,13 @@ def lower_clip(network: nn.Module, dtype: torch.dtype) -> nn.Module:
                     module._parameters[name] = nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
         flow = isinstance(module, FlowConvolution)
         for child in module.children():
+            if isinstance(child, nn.PReLU):
+                child.to(dtype)
+                child.register_forward_pre_hook(_Cast(dtype).before)
             if not isinstance(child, _KERNELS):
                 continue
-            sees, gives = child.in_channels <= 3, child.out_channels <= 3
+            sees = child.in_channels <= 3
+            gives = child.out_channels <= 3 or (sees and child.groups > 1)  # colour by colour: a base picture
             if flow:
                 sees, gives = child.in_channels == 8, bool(module.last)
             if gives or sees:
