@@ -388,3 +388,22 @@ def test_real_10_bit_goes_through(tmp_path: Path) -> None:
     (frame,) = read(tmp_path / "a.mkv")
     assert len(np.unique(frame.pixels[32, :, 1])) > 40  # 16 levels of 8 bits
     assert np.abs(frame.pixels.astype(int) - ramp).mean() < 128
+
+
+@pytest.mark.parametrize(("width", "height"), [(48, 32), (40, 56), (16, 16), (64, 48)])
+def test_x265_survives_tiny_frames(tmp_path: Path, width: int, height: int) -> None:
+    """In a process of its own, which dies where x265's assembly is let near them."""
+    code = (
+        "import sys, numpy as np; from fractions import Fraction\n"
+        "from finesight.media.clips import ClipWriter, Frame\n"
+        "width, height = int(sys.argv[2]), int(sys.argv[3])\n"
+        "rate = Fraction(25)\n"
+        "with ClipWriter(sys.argv[1], width=width, height=height, rate=rate, depth=10, codec='libx265') as clip:\n"
+        "    for index in range(12):\n"
+        "        pixels = np.random.default_rng(index).integers(0, 65536, (height, width, 3), dtype=np.uint16)\n"
+        "        clip.write(Frame(pixels, Fraction(index, 25), None))\n"
+    )
+    file = tmp_path / "a.mkv"
+    ran = subprocess.run([sys.executable, "-c", code, file, str(width), str(height)], capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert inspect_clip(file).frames in (None, 12)

@@ -95,7 +95,7 @@ def choose_encoding(
         pixel_format = _default_format(chosen, formats, like, depth, alpha, width % 2 or height % 2, notes)
     else:
         _check_format(pixel_format, formats, chosen, alpha, width, height)
-    options = {**_quality(chosen, crf), **_extras(chosen, pixel_format)}
+    options = {**_quality(chosen, crf), **_extras(chosen, pixel_format, width)}
     tag = "hvc1" if chosen == "libx265" and container in ("mp4", "mov") else ""
     return Encoding(container, chosen, pixel_format, options, tag, tuple(notes))
 
@@ -245,9 +245,10 @@ def _quality(codec: str, crf: float | None) -> dict[str, str]:
     return {"crf": f"{value:g}"}
 
 
-def _extras(codec: str, pixel_format: str) -> dict[str, str]:
+def _extras(codec: str, pixel_format: str, width: int) -> dict[str, str]:
     if codec == "libx265":
-        return {"x265-params": "log-level=error"}
+        # Its assembly writes beyond its memory for widths such as 40 and 48, and the process dies.
+        return {"x265-params": "log-level=error" + (":no-asm=1" if width < 64 else "")}
     if codec == "libvpx-vp9":
         return {"b": "0", "row-mt": "1", "cpu-used": "2"}
     if codec == "prores_ks":
