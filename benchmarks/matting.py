@@ -129,7 +129,7 @@ def connectivity() -> dict[str, object]:
     return seconds
 
 
-def compared(ways: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, object]:
+def compared(ways: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, object]:
     """Best seconds of processor time of each, alternating."""
     best = dict.fromkeys(ways, float("inf"))
     for _ in range(rounds):

@@ -119,9 +119,11 @@ def connectivity_error(restored: Tensor, truth: Tensor, unknown: Tensor) -> Tens
     values = []
     for one, other, open_ in zip(restored[:, 0], truth[:, 0], unknown[:, 0], strict=True):
         first, second = (x.detach().cpu().float().numpy() for x in (one, other))
-        level = _shared_level(first, second)
-        firmness = [1 - np.where(x - level >= 0.15, x - level, 0) for x in (first, second)]
-        values.append(float(np.abs(firmness[0] - firmness[1])[open_.cpu().numpy()].sum(dtype=np.float64)) / 1000)
+        where = open_.cpu().numpy()
+        level = _shared_level(first, second)[where]
+        above = [x[where] - level for x in (first, second)]
+        firmness = [1 - np.where(x >= 0.15, x, 0) for x in above]
+        values.append(float(np.abs(firmness[0] - firmness[1]).sum(dtype=np.float64)) / 1000)
     return torch.tensor(values, dtype=torch.float64)
 
 
@@ -154,7 +156,7 @@ class _Runs:
         begins[:, 1:] = values[:, 1:] != values[:, :-1]
         self.of_pixel = (np.cumsum(begins.ravel(), dtype=np.int32) - 1).reshape(values.shape)
         self.level = values[begins]
-        self.size = np.bincount(self.of_pixel.ravel())
+        self.size = np.diff(np.flatnonzero(begins), append=values.size)
         self.root = np.arange(len(self.level), dtype=np.int32)
         above, below = self.of_pixel[:-1], self.of_pixel[1:]
         fresh = begins[:-1] | begins[1:]  # the first pixel of each pair of runs that touch
