@@ -7,11 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import finesight
+from finesight.degrade.resize import resize
 from finesight.models.image.collapsible import Collapsible
 from finesight.models.interpolation.midway import Midway
 from finesight.models.video.collapsible_clip import CollapsibleClip
 from finesight.run.clips.prepare import lower_clip
 from finesight.run.fuse import fuse
+from finesight.zoo.cards import WEIGHTS
 from tests.models.tiny import TINY
 
 
@@ -90,3 +93,26 @@ def test_they_compute_in_lower_precision(name: str) -> None:
     found, expected = lower(clip), network(clip)
     assert found.dtype == torch.float32
     assert (found - expected).abs().max() < 0.02 * expected.abs().max()
+
+
+def test_both_ship_and_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINESIGHT_OFFLINE", "1")
+    names = ("finesight-interpolate", "finesight-video-x4")
+    assert sum((WEIGHTS / finesight.load(name).card.packaged).stat().st_size for name in names) < 4_000_000
+    assert [finesight.load(name).traits.kind for name in names] == ["window", "recurrent"]
+
+
+@torch.inference_mode()
+def test_what_ships_is_better_than_the_floor() -> None:
+    """On a drawn texture that slides; ``benchmarks/video_weights.py`` measures a real clip."""
+    wide = texture(64, 96)
+    frames = torch.stack([wide[..., 10 + shift : 74 + shift] for shift in (0, 3, 6)], dim=1)
+    middle = finesight.load("finesight-interpolate").network.eval()(frames[:, ::2])
+    inner = (..., slice(8, -8), slice(12, -12))
+    error, floor = ((one - frames[:, 1])[inner].square().mean() for one in (middle, frames[:, ::2].mean(1)))
+    assert error < floor / 20
+    low = resize(frames[0], scale=0.25)[None]
+    enlarged = finesight.load("finesight-video-x4").network.eval()(low)[0]
+    error, floor = ((one - frames[0]).square().mean() for one in (enlarged, resize(low[0], scale=4)))
+    assert enlarged.shape == frames[0].shape
+    assert error < floor
