@@ -111,10 +111,11 @@ class TestMeasuring:
 
 class TestBudget:
     def test_what_is_in_use_and_the_result_are_taken_off(self) -> None:
-        small = Budget.of("2GB", CPU, 1000.0, 10**9)
-        large = Budget.of("2GB", CPU, 1000.0, 10**8)
-        assert small.limit == large.limit == 2 * 10**9
-        assert small.tiles < large.tiles < 10**9
+        limit = resident() + 3 * 10**9
+        small = Budget.of(limit, CPU, 1000.0, 10**9)
+        large = Budget.of(limit, CPU, 1000.0, 10**8)
+        assert small.limit == large.limit == limit
+        assert small.tiles < large.tiles < 15 * 10**8
 
     def test_the_floor_is_stated_and_true(self) -> None:
         with pytest.raises(MemoryLimitError, match="Allow at least") as caught:

@@ -13,9 +13,7 @@ __all__ = ["info"]
 
 
 def info(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A picture or a clip; - reads standard input.")
-    ],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A picture or a clip; - reads standard input.")],
     json: Json = False,
     debug: Debug = False,  # noqa: ARG001 (finesight.cli.app looks for it)
 ) -> int:

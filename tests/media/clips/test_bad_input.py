@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -204,6 +205,8 @@ def test_what_is_a_clip(tmp_path: Path) -> None:
     (tmp_path / "picture").write_bytes(b"\x00\x00\x00\x1cftypavif" + bytes(200))
     assert is_clip(tmp_path / "film.mp4")
     assert is_clip(tmp_path / "film")
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_clip(tmp_path / "pipe")  # not opened: nobody writes into it
     assert is_clip("not/there.MKV")
     assert is_clip("frames/shot_%04d.png")
     assert is_clip(tmp_path, folders=True)

@@ -43,6 +43,8 @@ def is_clip(path: str | os.PathLike[str], *, folders: bool = False) -> bool:
         return True
     if place.suffix.lower() in CLIP_SUFFIXES:
         return True
+    if place.exists() and not place.is_file():  # a pipe can be read only once, and not here
+        return False
     try:
         with place.open("rb") as file:
             return _looks_like_video(file.read(189))
