@@ -6,13 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finesight.cli.batch import Batch
 from finesight.cli.console import Console
-from finesight.cli.options import Debug, Json, Quiet, Verbose
+from finesight.cli.options import HOW, WHERE, Debug, Json, Metadata, Overwrite, Quality, Quiet, SkipExisting, Verbose
 from finesight.cli.stopping import stoppable
 from finesight.degrade.names import Degradation
 from finesight.errors import CancelledError, InputError, SettingError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["degrade"]
 
-_WHERE, _HOW, _WHAT_IF = "Where to", "How", "When something is in the way"
 MOST_COPIES = 10000
 
 
@@ -33,47 +32,39 @@ def degrade(
     ],
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="- is standard output.", rich_help_panel=_WHERE),
+        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="- is standard output.", rich_help_panel=WHERE),
     ] = None,
     degradation: Annotated[
         Degradation | None,
-        typer.Option(help="What is done; default real-esrgan.", rich_help_panel=_HOW),
+        typer.Option(help="What is done; default real-esrgan.", rich_help_panel=HOW),
     ] = None,
     scale: Annotated[
         int | None,
-        typer.Option("--scale", "-s", min=1, max=16, help="How much smaller; default 4.", rich_help_panel=_HOW),
+        typer.Option("--scale", "-s", min=1, max=16, help="How much smaller; default 4.", rich_help_panel=HOW),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="The same seed, the same pictures; default 0.", rich_help_panel=_HOW)
+        int | None, typer.Option(min=0, help="The same seed, the same pictures; default 0.", rich_help_panel=HOW)
     ] = None,
     count: Annotated[
-        int, typer.Option(min=1, max=MOST_COPIES, help="Different results of each picture.", rich_help_panel=_HOW)
+        int, typer.Option(min=1, max=MOST_COPIES, help="Different results of each picture.", rich_help_panel=HOW)
     ] = 1,
     parameters: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Do again what --save-parameters recorded.", rich_help_panel=_HOW),
+        typer.Option(metavar="FILE", help="Do again what --save-parameters recorded.", rich_help_panel=HOW),
     ] = None,
     save_parameters: Annotated[
         bool,
-        typer.Option("--save-parameters", help="Write what was drawn beside each result.", rich_help_panel=_WHERE),
+        typer.Option("--save-parameters", help="Write what was drawn beside each result.", rich_help_panel=WHERE),
     ] = False,
     file_format: Annotated[
         str | None,
-        typer.Option("--format", help="Default png, which adds no loss.", rich_help_panel=_WHERE),
+        typer.Option("--format", help="Default png, which adds no loss.", rich_help_panel=WHERE),
     ] = None,
-    quality: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Of JPEG, WebP, AVIF files.", rich_help_panel=_WHERE)
-    ] = None,
-    metadata: Annotated[
-        Literal["keep", "minimal", "strip"], typer.Option(help="What goes into the result.", rich_help_panel=_WHERE)
-    ] = "keep",
-    suffix: Annotated[str, typer.Option(help="Added to names.", rich_help_panel=_WHERE)] = "_low",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that exist.", rich_help_panel=_WHAT_IF)
-    ] = False,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave results that exist.", rich_help_panel=_WHAT_IF)
-    ] = False,
+    quality: Quality = None,
+    metadata: Metadata = "keep",
+    suffix: Annotated[str, typer.Option(help="Added to names.", rich_help_panel=WHERE)] = "_low",
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

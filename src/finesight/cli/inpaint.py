@@ -6,14 +6,27 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finesight.cli.console import Console, format_duration
 from finesight.cli.loading import load_model
 from finesight.cli.models import complete_model
-from finesight.cli.options import Debug, Json, Offline, Quiet, Verbose
+from finesight.cli.options import (
+    HOW,
+    WHERE,
+    Debug,
+    Json,
+    KeepGoing,
+    Metadata,
+    Offline,
+    Overwrite,
+    Quality,
+    Quiet,
+    SkipExisting,
+    Verbose,
+)
 from finesight.cli.stopping import stoppable
 from finesight.errors import CancelledError, InputError, SettingError
 
@@ -25,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["inpaint", "parse_box", "parse_colour"]
 
-_WHAT, _WHERE, _HOW, _WHAT_IF = "What is missing", "Where to", "How", "When something is in the way"
+_WHAT = "What is missing"
 
 
 def inpaint(
@@ -59,7 +72,7 @@ def inpaint(
     grow: Annotated[int, typer.Option(min=0, help="Pixels added around every hole.", rich_help_panel=_WHAT)] = 0,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="- is standard output.", rich_help_panel=_WHERE),
+        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="- is standard output.", rich_help_panel=WHERE),
     ] = None,
     model: Annotated[
         str | None,
@@ -69,36 +82,26 @@ def inpaint(
             metavar="NAME|FILE",
             help="By default finesight-inpaint, which ships.",
             autocompletion=complete_model,
-            rich_help_panel=_HOW,
+            rich_help_panel=HOW,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=_HOW)] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=HOW)] = "auto",
     native: Annotated[
-        bool, typer.Option("--native", help="The whole picture at the published size.", rich_help_panel=_HOW)
+        bool, typer.Option("--native", help="The whole picture at the published size.", rich_help_panel=HOW)
     ] = False,
     detail: Annotated[
-        bool, typer.Option("--detail/--no-detail", help="Texture for wide holes.", rich_help_panel=_HOW)
+        bool, typer.Option("--detail/--no-detail", help="Texture for wide holes.", rich_help_panel=HOW)
     ] = True,
     file_format: Annotated[
         str | None,
-        typer.Option("--format", help="png, jpeg, webp, tiff, avif, bmp or ppm.", rich_help_panel=_WHERE),
+        typer.Option("--format", help="png, jpeg, webp, tiff, avif, bmp or ppm.", rich_help_panel=WHERE),
     ] = None,
-    quality: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Of JPEG, WebP, AVIF.", rich_help_panel=_WHERE)
-    ] = None,
-    metadata: Annotated[
-        Literal["keep", "minimal", "strip"], typer.Option(help="What goes into the result.", rich_help_panel=_WHERE)
-    ] = "keep",
-    suffix: Annotated[str, typer.Option(help="Added to names.", rich_help_panel=_WHERE)] = "_filled",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that exist.", rich_help_panel=_WHAT_IF)
-    ] = False,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave results that exist.", rich_help_panel=_WHAT_IF)
-    ] = False,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going/--stop", help="After a picture that fails.", rich_help_panel=_WHAT_IF)
-    ] = True,
+    quality: Quality = None,
+    metadata: Metadata = "keep",
+    suffix: Annotated[str, typer.Option(help="Added to names.", rich_help_panel=WHERE)] = "_filled",
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    keep_going: KeepGoing = True,
     offline: Offline = False,
     json: Json = False,
     quiet: Quiet = False,

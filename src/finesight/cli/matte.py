@@ -13,7 +13,20 @@ import typer
 from finesight.cli.console import Console, format_duration
 from finesight.cli.loading import load_model
 from finesight.cli.models import complete_model
-from finesight.cli.options import Debug, Json, Offline, Quiet, Verbose
+from finesight.cli.options import (
+    HOW,
+    WHERE,
+    Debug,
+    Json,
+    KeepGoing,
+    Metadata,
+    Offline,
+    Overwrite,
+    Quality,
+    Quiet,
+    SkipExisting,
+    Verbose,
+)
 from finesight.cli.stopping import stoppable
 from finesight.errors import CancelledError, InputError, SettingError
 
@@ -25,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["matte"]
 
-_WHAT, _WHERE, _HOW, _WHAT_IF = "What comes out", "Where to", "How", "When something is in the way"
+_WHAT = "What comes out"
 
 
 def matte(
@@ -43,7 +56,7 @@ def matte(
     ],
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="- is standard output.", rich_help_panel=_WHERE),
+        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="- is standard output.", rich_help_panel=WHERE),
     ] = None,
     cutout: Annotated[
         bool, typer.Option("--cutout", help="Colours with alpha, clean at the edge.", rich_help_panel=_WHAT)
@@ -57,7 +70,7 @@ def matte(
         typer.Option(help="Bits of alpha; by default those of the picture.", rich_help_panel=_WHAT),
     ] = None,
     resize_trimap: Annotated[
-        bool, typer.Option("--resize-trimap", help="Bring trimaps to the pictures' sizes.", rich_help_panel=_HOW)
+        bool, typer.Option("--resize-trimap", help="Bring trimaps to the pictures' sizes.", rich_help_panel=HOW)
     ] = False,
     model: Annotated[
         str | None,
@@ -67,41 +80,31 @@ def matte(
             metavar="NAME|FILE",
             help="By default finesight-matte, which ships.",
             autocompletion=complete_model,
-            rich_help_panel=_HOW,
+            rich_help_panel=HOW,
         ),
     ] = None,
     memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Limit, such as 2GB; by default what is free.", rich_help_panel=_HOW),
+        typer.Option(metavar="SIZE", help="Limit, such as 2GB; by default what is free.", rich_help_panel=HOW),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=_HOW)] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=HOW)] = "auto",
     exact: Annotated[
-        bool, typer.Option("--exact", help="Tiles equal the whole picture, at any cost.", rich_help_panel=_HOW)
+        bool, typer.Option("--exact", help="Tiles equal the whole picture, at any cost.", rich_help_panel=HOW)
     ] = False,
     codec: Annotated[
-        str | None, typer.Option(help="Of clips: prores (.mov), ffv1 (.mkv).", rich_help_panel=_WHERE)
+        str | None, typer.Option(help="Of clips: prores (.mov), ffv1 (.mkv).", rich_help_panel=WHERE)
     ] = None,
     file_format: Annotated[
-        str | None, typer.Option("--format", help="png, tiff, webp, avif, jpeg, ...", rich_help_panel=_WHERE)
+        str | None, typer.Option("--format", help="png, tiff, webp, avif, jpeg, ...", rich_help_panel=WHERE)
     ] = None,
-    quality: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Of JPEG, WebP, AVIF.", rich_help_panel=_WHERE)
-    ] = None,
-    metadata: Annotated[
-        Literal["keep", "minimal", "strip"], typer.Option(help="What goes into the result.", rich_help_panel=_WHERE)
-    ] = "keep",
+    quality: Quality = None,
+    metadata: Metadata = "keep",
     suffix: Annotated[
-        str | None, typer.Option(help="Added to names; _alpha, _cutout or _composite.", rich_help_panel=_WHERE)
+        str | None, typer.Option(help="Added to names; _alpha, _cutout or _composite.", rich_help_panel=WHERE)
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that exist.", rich_help_panel=_WHAT_IF)
-    ] = False,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave results that exist.", rich_help_panel=_WHAT_IF)
-    ] = False,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going/--stop", help="After a picture that fails.", rich_help_panel=_WHAT_IF)
-    ] = True,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    keep_going: KeepGoing = True,
     offline: Offline = False,
     json: Json = False,
     quiet: Quiet = False,

@@ -16,7 +16,20 @@ from finesight import __version__
 from finesight.cli.console import Console, format_duration, one_line, print_json
 from finesight.cli.loading import load_model
 from finesight.cli.models import complete_model
-from finesight.cli.options import Debug, Json, Offline, Quiet, Verbose
+from finesight.cli.options import (
+    HOW,
+    WHERE,
+    Debug,
+    Json,
+    KeepGoing,
+    Metadata,
+    Offline,
+    Overwrite,
+    Quality,
+    Quiet,
+    SkipExisting,
+    Verbose,
+)
 from finesight.cli.sizes import parse_size
 from finesight.errors import Error, InputError, SettingError
 
@@ -30,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["errors_as_json", "parse_scale", "upscale"]
 
-_WHERE, _HOW, _WHAT_IF = "Where to", "How", "When something is in the way"
-
 
 def upscale(
     inputs: Annotated[
@@ -39,15 +50,15 @@ def upscale(
     ],
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="- is standard output.", rich_help_panel=_WHERE),
+        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="- is standard output.", rich_help_panel=WHERE),
     ] = None,
     scale: Annotated[
-        str | None, typer.Option("--scale", "-s", help="2, 3, 4 or any number above 1, up to 16.", rich_help_panel=_HOW)
+        str | None, typer.Option("--scale", "-s", help="2, 3, 4 or any number above 1, up to 16.", rich_help_panel=HOW)
     ] = None,
     target_size: Annotated[
         str | None,
         typer.Option(
-            metavar="WIDTHxHEIGHT", help="Instead of a scale: fit into it; with ! exactly it.", rich_help_panel=_HOW
+            metavar="WIDTHxHEIGHT", help="Instead of a scale: fit into it; with ! exactly it.", rich_help_panel=HOW
         ),
     ] = None,
     model: Annotated[
@@ -58,69 +69,57 @@ def upscale(
             metavar="NAME|FILE",
             help="By default chosen by scale and file format.",
             autocompletion=complete_model,
-            rich_help_panel=_HOW,
+            rich_help_panel=HOW,
         ),
     ] = None,
     memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Limit, such as 2GB; by default what is free.", rich_help_panel=_HOW),
+        typer.Option(metavar="SIZE", help="Limit, such as 2GB; by default what is free.", rich_help_panel=HOW),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, mps or xpu; several as cuda:0,cuda:1.", rich_help_panel=_HOW)
+        str, typer.Option(help="auto, cpu, cuda, mps or xpu; several as cuda:0,cuda:1.", rich_help_panel=HOW)
     ] = "auto",
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"], typer.Option(rich_help_panel=_HOW)
-    ] = "auto",
+    precision: Annotated[Literal["auto", "float32", "bfloat16", "float16"], typer.Option(rich_help_panel=HOW)] = "auto",
     engine: Annotated[
         Literal["auto", "torch", "compile", "openvino", "onnxruntime"],
-        typer.Option(help="What computes; auto measures.", rich_help_panel=_HOW),
+        typer.Option(help="What computes; auto measures.", rich_help_panel=HOW),
     ] = "auto",
     exact: Annotated[
-        bool, typer.Option("--exact", help="Tiles equal the whole picture, at any cost.", rich_help_panel=_HOW)
+        bool, typer.Option("--exact", help="Tiles equal the whole picture, at any cost.", rich_help_panel=HOW)
     ] = False,
     wrap: Annotated[
-        bool, typer.Option("--wrap", help="The picture goes on as itself on all sides.", rich_help_panel=_HOW)
+        bool, typer.Option("--wrap", help="The picture goes on as itself on all sides.", rich_help_panel=HOW)
     ] = False,
     denoise: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Strength, of models that offer it.", rich_help_panel=_HOW)
+        float | None, typer.Option(min=0, max=1, help="Strength, of models that offer it.", rich_help_panel=HOW)
     ] = None,
     self_ensemble: Annotated[
-        bool, typer.Option("--self-ensemble", help="Average eight turns: 8 times the work.", rich_help_panel=_HOW)
+        bool, typer.Option("--self-ensemble", help="Average eight turns: 8 times the work.", rich_help_panel=HOW)
     ] = False,
     reference: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="A picture of similar content, for models that ask for one.", rich_help_panel=_HOW
+            metavar="FILE", help="A picture of similar content, for models that ask for one.", rich_help_panel=HOW
         ),
     ] = None,
     landmarks: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write where faces have their landmarks (JSON).", rich_help_panel=_WHERE),
+        typer.Option(metavar="FILE", help="Write where faces have their landmarks (JSON).", rich_help_panel=WHERE),
     ] = None,
     file_format: Annotated[
         str | None,
-        typer.Option("--format", help="png, jpeg, webp, tiff, avif, bmp or ppm.", rich_help_panel=_WHERE),
+        typer.Option("--format", help="png, jpeg, webp, tiff, avif, bmp or ppm.", rich_help_panel=WHERE),
     ] = None,
-    quality: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Of JPEG, WebP, AVIF.", rich_help_panel=_WHERE)
-    ] = None,
-    metadata: Annotated[
-        Literal["keep", "minimal", "strip"], typer.Option(help="What goes into the result.", rich_help_panel=_WHERE)
-    ] = "keep",
+    quality: Quality = None,
+    metadata: Metadata = "keep",
     suffix: Annotated[
-        str | None, typer.Option(help="Added to names; default _x and the scale.", rich_help_panel=_WHERE)
+        str | None, typer.Option(help="Added to names; default _x and the scale.", rich_help_panel=WHERE)
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that exist.", rich_help_panel=_WHAT_IF)
-    ] = False,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave results that exist.", rich_help_panel=_WHAT_IF)
-    ] = False,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going/--stop", help="After a picture that fails.", rich_help_panel=_WHAT_IF)
-    ] = True,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    keep_going: KeepGoing = True,
     seam_check: Annotated[
-        bool, typer.Option("--seam-check", help="Measure the largest jump along tile borders.", rich_help_panel=_HOW)
+        bool, typer.Option("--seam-check", help="Measure the largest jump along tile borders.", rich_help_panel=HOW)
     ] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Say at the end where the time went.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, with time and memory, and stop.")] = False,
