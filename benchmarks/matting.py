@@ -9,6 +9,7 @@ Prints a table and writes benchmarks/results/matting_WHAT.json; asserts nothing.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -168,7 +169,7 @@ def attention(side: int = 1024) -> dict[str, object]:
     """One guided attention at an eighth of ``side``, both ways: equal, and how fast and large."""
     generator = torch.Generator().manual_seed(0)
     module = GuidedContextualAttention(128, chunk=2**19).eval()  # the chunk of Gca
-    torch.nn.init.ones_(module.out_conv[1].weight)  # type: ignore[arg-type]
+    torch.nn.init.ones_(module.out_conv[1].weight)  # type: ignore[arg-type]  # a normalisation with weights
     guidance, features = (torch.randn(1, 128, side // 8, side // 8, generator=generator) for _ in range(2))
     unknown = (torch.rand(1, 1, side // 8, side // 8, generator=generator) > 0.7).float()
     with torch.no_grad():
@@ -188,10 +189,11 @@ def attention(side: int = 1024) -> dict[str, object]:
 def main() -> int:
     """Run what is asked for."""
     ways = {"quality": quality, "connectivity": connectivity, "attention": attention}
-    names = sys.argv[1:] or list(ways)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", help=f"{', '.join(ways)}; by default all")
+    names = parser.parse_args().what or list(ways)
     if unknown := [name for name in names if name not in ways]:
-        sys.stderr.write(f"{unknown[0]} is none of {', '.join(ways)}\n")
-        return 2
+        parser.error(f"{unknown[0]} is none of {', '.join(ways)}")
     for name in names:
         print(f"\n## {name}\n")
         (HERE / "results" / f"matting_{name}.json").write_text(json.dumps(ways[name](), indent=1) + "\n")

@@ -265,7 +265,7 @@ def joined(masks: Any) -> Mask:
     parts = list(masks)
     if not parts:
         raise SettingError("Nothing to join: give at least one mask.")
-    return np.maximum.reduce(parts)  # type: ignore[no-any-return]
+    return np.maximum.reduce(parts)  # type: ignore[no-any-return]  # a mask like its parts
 
 
 def dilated(mask: Mask, size: int) -> Mask:

@@ -140,7 +140,7 @@ def sample(settings: BsrganPlus, scale: int, generator: torch.Generator) -> Plus
         quality=low + draw.integer(high - low + 1),
         last_mode=draw_mode(draw),
         last_quality=low + draw.integer(high - low + 1),
-        order=tuple(order),  # type: ignore[arg-type]
+        order=tuple(order),  # type: ignore[arg-type]  # the literals of the order
     )
 
 

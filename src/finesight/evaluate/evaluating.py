@@ -86,7 +86,7 @@ def drawn_model(name: str, *, seed: int = 0) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = network_class(found.architecture)(**found.arguments).eval()
-    traits: Traits = network.traits  # type: ignore[assignment]
+    traits: Traits = network.traits  # type: ignore[assignment]  # every network has traits
     return Model(network, traits, found)
 
 

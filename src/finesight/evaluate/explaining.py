@@ -86,8 +86,8 @@ def explain(
     current = first
     differing = first.differences(second)
     for setting, (before, after) in differing.items():
-        current = replace(current, **{setting: after})  # type: ignore[arg-type]
-        alone = means(replace(first, **{setting: after}))  # type: ignore[arg-type]
+        current = replace(current, **{setting: after})  # type: ignore[arg-type]  # a field by its name
+        alone = means(replace(first, **{setting: after}))  # type: ignore[arg-type]  # the same
         change = {name: alone[name] - start[name] for name in start}
         steps.append(Step(setting, before, after, means(current), change))
     return Explanation(first, second, tuple(steps))

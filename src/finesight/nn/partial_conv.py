@@ -39,7 +39,7 @@ class PartialConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, kernel, stride, padding, dilation, bias=bias)
         self.multi_channel = multi_channel
 
-    def forward(  # type: ignore[override]
+    def forward(  # type: ignore[override]  # takes a mask too
         self, features: Tensor, valid: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Features ``(N, inputs, H, W)`` and validity (1 = known; ``(N, inputs, H, W)``, or ``(N, 1, H, W)`` if not

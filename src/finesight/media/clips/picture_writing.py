@@ -141,7 +141,7 @@ class PictureFolder:
         self._size = size
         name = self._pattern % (len(self.names) + 1)
         depth = 16 if frame.pixels.dtype.itemsize == 2 else 8
-        picture = Picture(pixels=frame.pixels, alpha=frame.alpha, depth=depth)  # type: ignore[arg-type]
+        picture = Picture(pixels=frame.pixels, alpha=frame.alpha, depth=depth)  # type: ignore[arg-type]  # 8 or 16
         said = write(self.temporary / name, picture, provenance=self._provenance)
         self.notes += [note for note in said if note not in self.notes]
         self.names.append(name)

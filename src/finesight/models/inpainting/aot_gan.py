@@ -142,7 +142,7 @@ class AotGan(Completion):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # made with a bias
         self.traits = Traits(
             task="inpainting",
             halo=None,
@@ -189,7 +189,7 @@ class AotGanDiscriminator(nn.Module):
         self.order: ChannelOrder = order
         last = nn.Conv2d(8 * width, 1, 4, padding=1)
         nn.init.normal_(last.weight, 0, 0.02)
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type]  # made with a bias
         self.model = nn.Sequential(
             SpectralLayer(3, width, 2),
             SpectralLayer(width, 2 * width, 2),

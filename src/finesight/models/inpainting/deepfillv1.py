@@ -90,7 +90,7 @@ class DeepFillV1Discriminators(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.normal_(layer.weight, 0, 0.02)
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # made with a bias
         self.traits = Traits(
             task="discrimination",
             kind="score",

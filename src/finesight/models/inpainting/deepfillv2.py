@@ -56,7 +56,7 @@ class SpectralLayer(nn.Module):
         super().__init__()
         self.conv = SpectralConv2d(inputs, outputs, 5, stride=2, padding=2, bias=True)
         nn.init.kaiming_normal_(self.conv.weight_orig, a=0.2, mode="fan_out", nonlinearity="leaky_relu")
-        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]  # made with a bias
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, inputs, H, W)`` to ``(N, outputs, H / 2, W / 2)``, rounded up."""

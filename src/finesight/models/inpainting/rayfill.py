@@ -27,7 +27,7 @@ _SPREAD, _LENGTH, _TRUST = 10.0, 2.0, 4.0  # what an untrained network thinks of
 def _conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     layer = nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # made with a bias
     return layer
 
 
@@ -39,7 +39,7 @@ class Residual(nn.Module):
         self.conv = _conv(width, width, dilation=dilation)
         self.mix = nn.Conv2d(width, width, 1)
         nn.init.normal_(self.mix.weight, 0, 0.3 / width**0.5)
-        nn.init.zeros_(self.mix.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.mix.bias)  # type: ignore[arg-type]  # made with a bias
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, width, H, W)`` -> the same shape."""

@@ -82,7 +82,7 @@ class Residual(nn.Module):
         self.conv = ConvNorm(width, width, dilation=dilation)
         self.mix = nn.Conv2d(width, width, 1)
         nn.init.zeros_(self.mix.weight)
-        nn.init.zeros_(self.mix.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.mix.bias)  # type: ignore[arg-type]  # made with a bias
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, width, H, W)`` to the same shape."""
@@ -141,7 +141,7 @@ class TrimapUnet(nn.Module):
         self.correct = nn.Conv2d(detail, 2, 3, padding=1)
         with torch.no_grad():
             self.correct.weight.mul_(0.1)
-            self.correct.bias.copy_(torch.tensor([0.5, 0.0]))  # type: ignore[union-attr]
+            self.correct.bias.copy_(torch.tensor([0.5, 0.0]))  # type: ignore[union-attr]  # made with a bias
         multiple = 2**levels
         self.traits = Traits(
             task="matting",

@@ -72,7 +72,7 @@ class Parking:
         assert self._file is not None
         buffer = bytearray(slot.size)
         self._file.seek(slot.place)
-        if self._file.readinto(buffer) != slot.size:  # type: ignore[attr-defined]
+        if self._file.readinto(buffer) != slot.size:  # type: ignore[attr-defined]  # open while features are parked
             raise OutputError("The temporary file of features was cut short. Is the disk of the temporary folder full?")
         return torch.frombuffer(buffer, dtype=slot.dtype).view(slot.shape).to(slot.device)
 

@@ -41,7 +41,7 @@ class MattingNetwork(TorchNetwork):
 
     def __init__(self, network: nn.Module, device: torch.device, *, channels_last: bool = False) -> None:
         super().__init__(network, device, channels_last=channels_last)
-        traits: Traits = network.traits  # type: ignore[assignment]
+        traits: Traits = network.traits  # type: ignore[assignment]  # every network has traits
         self.place = [port.name for port in traits.outputs].index("alpha")
 
     def __call__(self, tiles: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ def compute_alpha(
         MemoryLimitError, CalculationError, CancelledError
     """
     prepared = MattingNetwork(network, device, channels_last=device.type == "cpu")
-    traits: Traits = network.traits  # type: ignore[assignment]
+    traits: Traits = network.traits  # type: ignore[assignment]  # every network has traits
     computer = Computer(prepared, traits)
     results = trimap.size * (8 + 4 * pixels.itemsize)  # alpha, weights, and the picture with its trimap
     budget = Budget.of(memory, device, bytes_per_pixel(prepared, traits), results)
